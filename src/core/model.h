@@ -153,8 +153,8 @@ struct policy_test {
     const char *process, *served_by, *user; /* NULL: not told. */
     int modbus;                             /* -1: not told. */
     enum verdict expect;
-    const char *by;  /* A rule's id or a layer's name; NULL: whatever decides. */
-    int8_t enforced; /* 1, 0, or -1: whatever. */
+    const char *by; /* A rule's id or a layer's name; NULL: whatever decides. */
+    int enforced;   /* 1, 0, or -1: whatever. */
 };
 
 struct proof { /* no-path */
