@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
+/* host.bpf.c - the host enforcer: which program may talk to whom, decided where the socket is
+ *
+ *     socket()  --sock_create-->  the socket is tagged with its program and user
+ *     bind()    --post_bind---->  the tag follows to the program that serves
+ *     connect() --connect4/6--->  TCP: judged at once, the caller sees EPERM
+ *     packets   --egress,ingress-> established TCP: one look at the tag; SYN, UDP, ICMP: judged
+ *     NIC       --tc----------->  what has no socket of ours: ICMP answered by the kernel, packet
+ *                                 sockets, forwarded traffic, sockets from outside the cgroup
+ *     close()   --sock_release->  bytes are reported
+ *
+ * Every exit says open (1, TC_ACT_UNSPEC) or closed (0, TC_ACT_SHOT); what is not understood is
+ * closed.
+ */
+#include "bpf/exe.h"
+#include "bpf/packet.h"
+#include "bpf/report.h"
+
+#include <linux/pkt_cls.h>
+
+enum {
+    LOOPBACK_IFINDEX = 1, /* In every network name space. */
+    STATE_ESTABLISHED = 1,
+    STATE_SYN_SENT = 2,
+    STATE_TIME_WAIT = 6,
+    STATE_LISTEN = 10,
+    STATE_NEW_SYN_RECV = 12,
+    FAMILY_INET = 2,
+    FAMILY_INET6 = 10,
+    TYPE_STREAM = 1,
+    TYPE_RAW = 3,
+    OPEN = 1,
+    CLOSED = 0,
+};
+
+/* How long the other side may answer a datagram.  As Linux' conntrack for assured UDP streams. */
+#define REPLY_NS (120 * SECOND_NS)
+
+/* ---- Sockets get their tag ---------------------------------------------------------------- */
+
+static __always_inline void tag(struct abi_socket *s, const struct abi_file *file)
+{
+    s->file = *file;
+    s->uid = bpf_get_current_uid_gid();
+    s->pid = bpf_get_current_pid_tgid() >> 32;
+    bpf_get_current_comm(s->comm, sizeof(s->comm));
+}
+
+/* The running program takes a socket over.  Two different programs on one socket make it belong to
+ * none: which of them would we be naming? */
+static __always_inline void retag(struct abi_socket *s)
+{
+    struct abi_file file;
+
+    exe_of((void *)bpf_get_current_task(), &file);
+    if (s->file.inode == file.inode && s->file.device == file.device &&
+        s->file.change_ns == file.change_ns)
+        return;
+    report_program(&file);
+    if (s->flags & ABI_SOCKET_MIXED)
+        return;
+    __builtin_memset(&s->file, 0, sizeof(s->file));
+    s->flags |= ABI_SOCKET_MIXED;
+    s->flags &= ~ABI_SOCKET_JUDGED;
+}
+
+SEC("cgroup/sock_create")
+int socket_created(struct bpf_sock *ctx)
+{
+    struct abi_socket *s = bpf_sk_storage_get(&sockets, ctx, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    struct abi_file file;
+
+    exe_of((void *)bpf_get_current_task(), &file);
+    report_program(&file);
+    if (s)
+        tag(s, &file);
+    return OPEN; /* A socket by itself says nothing yet; without a tag it is an unknown program's.
+                  */
+}
+
+static __always_inline int bound(struct bpf_sock *ctx)
+{
+    struct abi_socket *s = bpf_sk_storage_get(&sockets, ctx, 0, 0);
+
+    if (s)
+        retag(s);
+    return OPEN;
+}
+
+SEC("cgroup/post_bind4")
+int bound4(struct bpf_sock *ctx)
+{
+    return bound(ctx);
+}
+
+SEC("cgroup/post_bind6")
+int bound6(struct bpf_sock *ctx)
+{
+    return bound(ctx);
+}
+
+SEC("cgroup/sock_release")
+int socket_released(struct bpf_sock *ctx)
+{
+    struct abi_socket *s = bpf_sk_storage_get(&sockets, ctx, 0, 0);
+
+    if (s)
+        report_close(s);
+    return OPEN;
+}
+
+/* ---- Judging a socket's connection ---------------------------------------------------------- */
+
+static __always_inline void remember(struct abi_socket *s, const struct connection *c,
+                                     const struct decision *d)
+{
+    s->active = d->active;
+    s->remote = c->remote;
+    s->identity = d->identity;
+    s->rule = d->rule;
+    s->port = c->port;
+    s->protocol = c->protocol;
+    s->direction = c->direction;
+    s->verdict = d->verdict;
+    s->layer = d->layer;
+    s->flags |= ABI_SOCKET_JUDGED;
+}
+
+/* Judges, remembers and reports.  Returns OPEN or CLOSED. */
+static __always_inline int judge_socket(struct abi_socket *s, struct connection *c)
+{
+    struct decision d;
+
+    c->file = s->file;
+    c->uid = s->uid;
+    judge(c, &d);
+    remember(s, c, &d);
+    if (d.verdict == ABI_DENY) {
+        report_denial(c, &d);
+        return CLOSED;
+    }
+    if (!(s->flags & ABI_SOCKET_REPORTED)) {
+        s->flags |= ABI_SOCKET_REPORTED;
+        report_flow(c, &d, s->pid);
+    }
+    return OPEN;
+}
+
+static __always_inline int connecting(struct bpf_sock_addr *ctx, struct connection *c)
+{
+    struct abi_socket *s;
+
+    if (ctx->type != TYPE_STREAM)
+        return OPEN; /* connect() of a datagram socket sends nothing. */
+    c->protocol = IPPROTO_TCP;
+    c->direction = ABI_OUT;
+    c->port = bpf_ntohs((__u16)ctx->user_port);
+    if (bpf_map_lookup_elem(&locals, &c->remote))
+        return OPEN; /* Stays inside the box; if it does not, egress judges it. */
+    s = ctx->sk ? bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
+    if (!s)
+        return CLOSED;
+    if (!s->file.inode && !(s->flags & ABI_SOCKET_MIXED)) {
+        count(ABI_COUNT_UNTAGGED);
+        s->flags |= ABI_SOCKET_MIXED; /* Older than us and not adopted. */
+    }
+    retag(s);
+    s->flags &= ~ABI_SOCKET_REPORTED;
+    return judge_socket(s, c);
+}
+
+SEC("cgroup/connect4")
+int connecting4(struct bpf_sock_addr *ctx)
+{
+    struct connection c = {};
+
+    map_v4(&c.remote, ctx->user_ip4);
+    if ((bpf_ntohl(ctx->user_ip4) >> 24) == 127)
+        return OPEN; /* Loopback is inside the box. */
+    return connecting(ctx, &c) ? OPEN : CLOSED;
+}
+
+SEC("cgroup/connect6")
+int connecting6(struct bpf_sock_addr *ctx)
+{
+    struct connection c = {};
+
+    c.remote.word[0] = ctx->user_ip6[0];
+    c.remote.word[1] = ctx->user_ip6[1];
+    c.remote.word[2] = ctx->user_ip6[2];
+    c.remote.word[3] = ctx->user_ip6[3];
+    if (!c.remote.word[0] && !c.remote.word[1] &&
+        ((!c.remote.word[2] && c.remote.word[3] == bpf_htonl(1)) ||
+         (c.remote.word[2] == bpf_htonl(0xffff) && (bpf_ntohl(c.remote.word[3]) >> 24) == 127)))
+        return OPEN; /* ::1, or loopback in v4-mapped form. */
+    return connecting(ctx, &c) ? OPEN : CLOSED;
+}
+
+/* ---- Flows without connection --------------------------------------------------------------- */
+
+static __always_inline void start_flow(struct connection *c, const struct packet *p,
+                                       __u32 direction)
+{
+    c->direction = direction;
+    c->remote = direction == ABI_OUT ? p->destination : p->source;
+    c->protocol = p->protocol;
+    c->port =
+        p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP
+            ? p->destination_port
+            : 0;
+}
+
+static __always_inline void flow_key(struct abi_flow_key *key, const struct packet *p,
+                                     __u32 direction, __u64 cookie)
+{
+    __builtin_memset(key, 0, sizeof(*key));
+    key->cookie = cookie;
+    key->remote = direction == ABI_OUT ? p->destination : p->source;
+    key->protocol = p->protocol;
+    if (p->protocol == IPPROTO_ICMP) {
+        key->remote_port = p->icmp_id;
+    } else {
+        key->remote_port = direction == ABI_OUT ? p->destination_port : p->source_port;
+        key->local_port = direction == ABI_OUT ? p->source_port : p->destination_port;
+    }
+}
+
+static __always_inline void add_bytes(struct abi_flow *f, __u32 direction, __u32 len, __u64 now)
+{
+    f->last_ns = now;
+    if (direction == ABI_OUT)
+        f->bytes_out += len;
+    else
+        f->bytes_in += len;
+}
+
+/* Judges a packet as part of a datagram flow: its first packet decides the direction, answers pass
+ * while they are fresh.  'may_start': a packet that answers nothing may begin a flow. */
+__noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 direction,
+                          const struct abi_socket *s, __u64 cookie)
+{
+    const struct abi_config *cfg = get_config();
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct abi_flow_key key;
+    struct connection c = {};
+    struct decision d;
+    struct abi_flow *f;
+    int fresh = 0;
+
+    if (!p || !cfg)
+        return CLOSED;
+    flow_key(&key, p, direction, cookie);
+    f = bpf_map_lookup_elem(&flows, &key);
+    if (f && (now - f->last_ns < REPLY_NS || f->direction == direction)) {
+        if (f->active == cfg->active) {
+            add_bytes(f, direction, skb->len, now);
+            if (f->verdict != ABI_DENY)
+                return OPEN;
+        }
+        fresh = 1;
+    }
+    if (!fresh && p->protocol == IPPROTO_ICMP && p->icmp == ICMP_REPLY) {
+        count(ABI_COUNT_STRAY);
+        return CLOSED;
+    }
+
+    /* Stale or new: judge in the direction of the first packet. */
+    start_flow(&c, p, direction);
+    if (fresh && f->direction != direction) {
+        c.direction = f->direction;
+        c.port = f->port;
+    }
+    if (s) {
+        c.file = s->file;
+        c.uid = s->uid;
+    }
+    judge(&c, &d);
+    if (d.verdict == ABI_DENY)
+        report_denial(&c, &d);
+    else if (!fresh)
+        report_flow(&c, &d, s ? s->pid : 0);
+    if (fresh) {
+        f->active = d.active;
+        f->verdict = d.verdict;
+        f->layer = d.layer;
+        f->rule = d.rule;
+    } else if (d.verdict != ABI_DENY) {
+        struct abi_flow first = {.file = c.file,
+                                 .active = d.active,
+                                 .identity = d.identity,
+                                 .rule = d.rule,
+                                 .uid = c.uid,
+                                 .port = c.port,
+                                 .direction = c.direction,
+                                 .verdict = d.verdict,
+                                 .layer = d.layer};
+
+        add_bytes(&first, direction, skb->len, now);
+        bpf_map_update_elem(&flows, &key, &first, BPF_ANY);
+    }
+    return d.verdict == ABI_DENY ? CLOSED : OPEN;
+}
+
+/* An ICMP error passes when the packet that it quotes belongs to a connection that the policy
+ * allows, in either direction; which program it was is not asked again. */
+__noinline int judge_quoted(struct __sk_buff *skb, const struct packet *p, __u32 direction)
+{
+    struct connection c = {};
+    struct packet quoted;
+    struct decision d;
+
+    if (!p)
+        return CLOSED;
+    read_packet(skb, p->transport + 8, p->v6, &quoted);
+    if (quoted.malformed || quoted.fragment)
+        return CLOSED;
+    /* We send errors about what came in, and receive errors about what went out. */
+    start_flow(&c, &quoted, direction == ABI_OUT ? ABI_IN : ABI_OUT);
+    judge(&c, &d);
+    if (d.verdict != ABI_DENY)
+        return OPEN;
+    /* Or about our answer: then the quoted source port is the one that was connected to. */
+    c.direction = !c.direction;
+    c.port = quoted.source_port;
+    judge(&c, &d);
+    return d.verdict == ABI_DENY ? CLOSED : OPEN;
+}
+
+static __always_inline int is_dhcp(const struct packet *p)
+{
+    return p->protocol == IPPROTO_UDP &&
+           ((p->source_port == DHCP4_CLIENT && p->destination_port == DHCP4_SERVER &&
+             p->destination.word[3] == 0xffffffff) ||
+            (p->source_port == DHCP4_SERVER && p->destination_port == DHCP4_CLIENT) ||
+            (p->source_port == DHCP6_CLIENT && p->destination_port == DHCP6_SERVER &&
+             (p->destination.word[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0xff020000)) ||
+            (p->source_port == DHCP6_SERVER && p->destination_port == DHCP6_CLIENT));
+}
+
+/* ---- Packets of sockets -----------------------------------------------------------------------
+ */
+
+static __always_inline void add_socket_bytes(struct abi_socket *s, __u32 direction, __u32 len)
+{
+    if (direction == ABI_OUT)
+        s->bytes_out += len;
+    else
+        s->bytes_in += len;
+}
+
+static __always_inline int judge_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
+                                     struct abi_socket *s, const struct packet *p, __u32 direction)
+{
+    struct connection c = {};
+
+    if (sk->state == STATE_LISTEN) {
+        if (direction == ABI_OUT)
+            return OPEN; /* SYN-ACK: its SYN was let in. */
+        s->flags |= ABI_SOCKET_LISTENED;
+        if (!(p->tcp_flags & TCP_SYN))
+            return OPEN; /* End of the handshake; the new socket's own packets are judged. */
+    } else if (direction == ABI_OUT && sk->state == STATE_SYN_SENT &&
+               (s->flags & ABI_SOCKET_JUDGED) && s->direction == ABI_OUT &&
+               s->port == p->destination_port && same_address(&s->remote, &p->destination)) {
+        const struct abi_config *cfg = get_config();
+
+        if (cfg && cfg->active == s->active)
+            return s->verdict != ABI_DENY ? OPEN : CLOSED; /* As connect() was judged. */
+    }
+
+    c.protocol = IPPROTO_TCP;
+    c.remote = direction == ABI_OUT ? p->destination : p->source;
+    c.direction = s->flags & ABI_SOCKET_LISTENED ? ABI_IN : ABI_OUT;
+    if (c.direction == ABI_IN)
+        c.port = direction == ABI_OUT ? p->source_port : p->destination_port;
+    else
+        c.port = direction == ABI_OUT ? p->destination_port : p->source_port;
+
+    if (sk->state == STATE_LISTEN) {
+        struct decision d;
+
+        c.file = s->file;
+        c.uid = s->uid;
+        judge(&c, &d);
+        if (d.verdict == ABI_DENY)
+            report_denial(&c, &d);
+        return d.verdict == ABI_DENY ? CLOSED : OPEN;
+    }
+    add_socket_bytes(s, direction, skb->len);
+    return judge_socket(s, &c);
+}
+
+static __always_inline int socket_packet(struct __sk_buff *skb, __u32 direction)
+{
+    const struct abi_config *cfg = get_config();
+    struct bpf_sock *sk = skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+    struct abi_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : NULL;
+    struct packet p;
+
+    if (!cfg)
+        return CLOSED;
+    if (skb->ifindex == LOOPBACK_IFINDEX)
+        return OPEN; /* Inside the box. */
+    /* Established TCP: nothing is parsed. */
+    if (s && s->active == cfg->active && (s->flags & ABI_SOCKET_JUDGED) &&
+        s->protocol == IPPROTO_TCP && sk->type == TYPE_STREAM && sk->state != STATE_SYN_SENT &&
+        sk->state != STATE_LISTEN) {
+        add_socket_bytes(s, direction, skb->len);
+        return s->verdict != ABI_DENY ? OPEN : CLOSED;
+    }
+
+    read_packet(skb, 0, skb->protocol == bpf_htons(ETH_P_IPV6), &p);
+    if (p.malformed) {
+        count(ABI_COUNT_MALFORMED);
+        return CLOSED;
+    }
+    if (p.fragment)
+        return OPEN; /* Its first fragment was judged; without that one it is useless. */
+    if (p.protocol == IPPROTO_ICMP) {
+        if (p.icmp == ICMP_LINK)
+            return OPEN;
+        if (p.icmp == ICMP_ERROR)
+            return judge_quoted(skb, &p, direction);
+    }
+    if (is_dhcp(&p) || p.protocol == IPPROTO_IGMP)
+        return OPEN;
+    if (!s && sk) {
+        s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+        if (s)
+            s->flags |= ABI_SOCKET_MIXED;
+        count(ABI_COUNT_UNTAGGED);
+    }
+    if (p.protocol == IPPROTO_TCP && s && sk && sk->type == TYPE_STREAM)
+        return judge_tcp(skb, sk, s, &p, direction);
+    /* Echo flows are shared with tc, which has no socket: cookie 0. */
+    return judge_flow(skb, &p, direction, s,
+                      p.protocol == IPPROTO_ICMP ? 0 : bpf_get_socket_cookie(skb));
+}
+
+SEC("cgroup_skb/egress")
+int socket_egress(struct __sk_buff *skb)
+{
+    return socket_packet(skb, ABI_OUT) ? OPEN : CLOSED;
+}
+
+SEC("cgroup_skb/ingress")
+int socket_ingress(struct __sk_buff *skb)
+{
+    return socket_packet(skb, ABI_IN) ? OPEN : CLOSED;
+}
+
+/* ---- The backstop at the NIC ------------------------------------------------------------------
+ */
+
+/* A reset that the kernel sends by itself tells that a port is closed: only to those who may ask.
+ */
+static __always_inline int judge_reset(const struct packet *p)
+{
+    struct connection c = {};
+    struct decision d;
+
+    if (!(p->tcp_flags & TCP_RST))
+        return p->tcp_flags & TCP_ACK && !(p->tcp_flags & TCP_SYN) ? OPEN : CLOSED;
+    c.remote = p->destination;
+    c.protocol = IPPROTO_TCP;
+    c.direction = ABI_IN;
+    c.port = p->source_port;
+    judge(&c, &d);
+    if (d.verdict != ABI_DENY)
+        return OPEN;
+    c.direction = ABI_OUT;
+    c.port = p->destination_port;
+    judge(&c, &d);
+    if (d.verdict != ABI_DENY)
+        return OPEN;
+    count(ABI_COUNT_STRAY);
+    return CLOSED;
+}
+
+/* 1: IPv4, 2: IPv6, 0: neither. */
+static __always_inline int ip_family(const struct __sk_buff *skb)
+{
+    if (skb->protocol == bpf_htons(ETH_P_IP))
+        return 1;
+    return skb->protocol == bpf_htons(ETH_P_IPV6) ? 2 : 0;
+}
+
+static __always_inline int link_protocol(const struct __sk_buff *skb)
+{
+    return skb->protocol == bpf_htons(ETH_P_ARP) || skb->protocol == bpf_htons(ETH_P_PAE) ||
+           skb->protocol == bpf_htons(ETH_P_LLDP);
+}
+
+/* TCP that no socket of ours sent: kernel-made resets and acknowledgements, or somebody else's. */
+static __always_inline int stranger_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
+                                        const struct packet *p)
+{
+    if (sk && sk->type == TYPE_RAW && sk->protocol == IPPROTO_TCP)
+        return judge_reset(p); /* The kernel's own control socket. */
+    if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
+        const struct abi_config *cfg = get_config();
+        struct abi_flow_key key;
+        const struct abi_flow *f;
+
+        flow_key(&key, p, ABI_OUT, 0);
+        f = bpf_map_lookup_elem(&flows, &key);
+        if (!f || !cfg || f->active != cfg->active || f->verdict == ABI_DENY) {
+            count(ABI_COUNT_STRAY);
+            return CLOSED;
+        }
+        return OPEN;
+    }
+    return judge_flow(skb, p, ABI_OUT, NULL, 0);
+}
+
+/* 'offset' of the IP header: devices like tun and wg have no Ethernet header. */
+static __always_inline int nic_out(struct __sk_buff *skb, __u32 offset)
+{
+    struct bpf_sock *sk = skb->sk;
+    struct bpf_sock *full = sk ? bpf_sk_fullsock(sk) : NULL;
+    struct packet p;
+    int family = ip_family(skb);
+
+    /* Judged at its socket. */
+    if (full && bpf_sk_storage_get(&sockets, full, 0, 0) && family)
+        return OPEN;
+    if (sk && !full && family && (sk->state == STATE_NEW_SYN_RECV || sk->state == STATE_TIME_WAIT))
+        return OPEN;
+    if (!family) {
+        if (link_protocol(skb))
+            return OPEN;
+        count(ABI_COUNT_FOREIGN);
+        return CLOSED;
+    }
+
+    read_packet(skb, offset, family == 2, &p);
+    if (p.malformed) {
+        count(ABI_COUNT_MALFORMED);
+        return CLOSED;
+    }
+    if (p.protocol == IPPROTO_ICMP && !p.fragment) {
+        if (p.icmp == ICMP_LINK)
+            return OPEN;
+        if (p.icmp == ICMP_ERROR)
+            return judge_quoted(skb, &p, ABI_OUT);
+    }
+    if (p.protocol == IPPROTO_IGMP)
+        return OPEN;
+    /* DHCP clients use packet sockets before they have an address. */
+    if (!p.fragment && is_dhcp(&p))
+        return OPEN;
+    if (p.fragment) {
+        /* The kernel fragments behind the cgroup hook and keeps the socket; these have none. */
+        count(ABI_COUNT_STRAY);
+        return p.protocol == IPPROTO_ICMP ? OPEN : CLOSED;
+    }
+    if (p.protocol == IPPROTO_TCP)
+        return stranger_tcp(skb, full, &p);
+    return judge_flow(skb, &p, ABI_OUT, NULL, 0);
+}
+
+/* Open means "no objection": other classifiers on the device still have their say. */
+SEC("tc")
+int nic_egress(struct __sk_buff *skb)
+{
+    return nic_out(skb, ETH_HLEN) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int nic_egress_l3(struct __sk_buff *skb)
+{
+    return nic_out(skb, 0) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+/* Is there a socket for this packet, and did we not tag it?  Then it lives outside our cgroup. */
+static __always_inline int socket_is_foreign(struct __sk_buff *skb, const struct packet *p)
+{
+    struct bpf_sock_tuple tuple = {};
+    struct bpf_sock *sk, *full;
+    __u32 size = p->v6 ? sizeof(tuple.ipv6) : sizeof(tuple.ipv4);
+    int foreign = 0;
+
+    if (p->v6) {
+        __builtin_memcpy(tuple.ipv6.saddr, &p->source, 16);
+        __builtin_memcpy(tuple.ipv6.daddr, &p->destination, 16);
+        tuple.ipv6.sport = bpf_htons(p->source_port);
+        tuple.ipv6.dport = bpf_htons(p->destination_port);
+    } else {
+        tuple.ipv4.saddr = p->source.word[3];
+        tuple.ipv4.daddr = p->destination.word[3];
+        tuple.ipv4.sport = bpf_htons(p->source_port);
+        tuple.ipv4.dport = bpf_htons(p->destination_port);
+    }
+    if (p->protocol == IPPROTO_TCP)
+        sk = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    else
+        sk = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    if (!sk)
+        return 0;
+    full = bpf_sk_fullsock(sk);
+    if (full)
+        foreign = bpf_sk_storage_get(&sockets, full, 0, 0) == NULL;
+    bpf_sk_release(sk);
+    return foreign;
+}
+
+static __always_inline int nic_in(struct __sk_buff *skb, __u32 offset)
+{
+    const struct abi_config *cfg = get_config();
+    struct packet p;
+    int family = ip_family(skb);
+
+    if (!family)
+        return OPEN; /* The kernel has its own mind about ARP, and ignores the rest. */
+    if (!cfg)
+        return CLOSED;
+    read_packet(skb, offset, family == 2, &p);
+    if (p.malformed) {
+        count(ABI_COUNT_MALFORMED);
+        return CLOSED;
+    }
+    if (p.fragment)
+        return OPEN; /* Reassembled before anybody sees it; the first fragment decides. */
+    switch (p.protocol) {
+    case IPPROTO_TCP:
+        if ((cfg->flags & ABI_FLAG_ROOT) || !(p.tcp_flags & TCP_SYN))
+            return OPEN;
+        if (!socket_is_foreign(skb, &p))
+            return OPEN;
+        break;
+    case IPPROTO_UDP:
+        if ((cfg->flags & ABI_FLAG_ROOT) || is_dhcp(&p) || !socket_is_foreign(skb, &p))
+            return OPEN;
+        break;
+    case IPPROTO_ICMP:
+        if (p.icmp == ICMP_LINK)
+            return OPEN;
+        if (p.icmp == ICMP_ERROR)
+            return judge_quoted(skb, &p, ABI_IN);
+        break;
+    case IPPROTO_IGMP:
+        return OPEN;
+    default:
+        break;
+    }
+    return judge_flow(skb, &p, ABI_IN, NULL, 0);
+}
+
+SEC("tc")
+int nic_ingress(struct __sk_buff *skb)
+{
+    return nic_in(skb, ETH_HLEN) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+SEC("tc")
+int nic_ingress_l3(struct __sk_buff *skb)
+{
+    return nic_in(skb, 0) ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
