@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ring, the denials that it was spared, the bytes of datagram flows, and what was lost. */
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <uthash.h>
+
+#include "enforce/host/internal.h"
+#include "host.skel.h"
+
+enum {
+    MAX_PATHS = 16384,
+    FLOW_IDLE_S = 120, /* As REPLY_NS in host.bpf.c. */
+    SWEEP_BATCH = 256,
+    MAX_SWEEPS = 1024,
+    DATAGRAMS_EVERY = 15, /* Seconds, being calls of host_flush(). */
+};
+
+#define NS_PER_S UINT64_C(1000000000)
+
+struct seen_program {
+    struct abi_file file;
+    char *path;
+    UT_hash_handle hh; /* In order of insertion: the head is the oldest. */
+};
+
+static void forget(struct host *h, struct seen_program *p)
+{
+    HASH_DEL(h->programs, p);
+    free(p->path);
+    free(p);
+}
+
+static void learn_path(struct host *h, const struct abi_program_event *e)
+{
+    struct seen_program *p;
+
+    if (e->start >= ABI_PATH_SIZE || e->path[ABI_PATH_SIZE - 1] != 0)
+        return;
+    HASH_FIND(hh, h->programs, &e->file, sizeof(e->file), p);
+    if (p)
+        forget(h, p);
+    if (HASH_COUNT(h->programs) >= MAX_PATHS)
+        forget(h, h->programs);
+    p = xcalloc(1, sizeof *p);
+    p->file = e->file;
+    p->path = xstrdup(e->path + e->start);
+    HASH_ADD(hh, h->programs, file, sizeof(p->file), p);
+}
+
+static const char *path_of(const struct host *h, const struct abi_file *file)
+{
+    struct seen_program *p;
+
+    for (unsigned slot = 0; slot < ABI_SLOTS; slot++)
+        for (size_t i = 0; i < h->slots[slot].n_processes; i++)
+            if (memcmp(&h->slots[slot].processes[i].file, file, sizeof(*file)) == 0 && file->inode)
+                return h->slots[slot].processes[i].path;
+    HASH_FIND(hh, h->programs, file, sizeof(*file), p);
+    return p ? p->path : "";
+}
+
+static uint64_t revision_of(const struct host *h, uint64_t active)
+{
+    for (size_t i = 0; i < GENERATIONS_KEPT; i++)
+        if (h->generations[i].active == active)
+            return h->generations[i].revision;
+    return 0;
+}
+
+static void give_flow(struct host *h, const struct abi_event *e)
+{
+    struct enforcer_flow f = {.direction = (enum direction)e->direction,
+                              .verdict = (enum verdict)e->verdict,
+                              .layer = (enum layer)e->layer,
+                              .remote = address_of_abi(&e->remote),
+                              .identity = e->identity,
+                              .protocol = e->protocol,
+                              .port = e->port,
+                              .process = path_of(h, &e->file),
+                              .uid = e->uid,
+                              .pid = e->pid,
+                              .rule = e->rule,
+                              .revision = revision_of(h, e->active),
+                              .count = e->kind == ABI_EVENT_FLOW ? e->count : 0,
+                              .bytes_out = e->bytes_out,
+                              .bytes_in = e->bytes_in};
+
+    h->events.flow(h->events.arg, &f);
+}
+
+static int take_event(void *h_, void *data, size_t size)
+{
+    struct host *h = h_;
+    uint32_t kind;
+
+    if (size < sizeof(kind))
+        return 0;
+    memcpy(&kind, data, sizeof(kind));
+    if (kind == ABI_EVENT_PROGRAM && size >= sizeof(struct abi_program_event))
+        learn_path(h, data);
+    else if (size >= sizeof(struct abi_event))
+        give_flow(h, data);
+    return 0;
+}
+
+int events_open(struct host *h, struct buf *why)
+{
+    h->ring = ring_buffer__new(bpf_map__fd(h->bpf->maps.events), take_event, h, NULL);
+    if (h->ring)
+        return 0;
+    buf_printf(why, "cannot read the event ring: %s", strerror(errno));
+    return -errno;
+}
+
+void events_done(struct host *h)
+{
+    struct seen_program *p, *next;
+
+    HASH_ITER (hh, h->programs, p, next)
+        forget(h, p);
+    ring_buffer__free(h->ring);
+}
+
+int host_events_fd(const struct host *h)
+{
+    return ring_buffer__epoll_fd(h->ring);
+}
+
+int host_drain(struct host *h)
+{
+    return ring_buffer__consume(h->ring);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t = {.tv_sec = 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void flush_denial(struct host *h, int fd, const struct abi_denial_key *key)
+{
+    struct abi_denial d;
+    struct abi_event e = {.kind = ABI_EVENT_FLOW,
+                          .file = key->file,
+                          .remote = key->remote,
+                          .uid = key->uid,
+                          .port = key->port,
+                          .protocol = key->protocol,
+                          .direction = key->direction,
+                          .verdict = ABI_DENY};
+
+    if (bpf_map_lookup_elem(fd, key, &d) < 0 || !d.pending || now_ns() - d.reported_ns < NS_PER_S)
+        return;
+    /* Taken out whole: what is denied from now on begins a new entry, and an event at once. */
+    if (bpf_map_lookup_and_delete_elem(fd, key, &d) < 0)
+        return;
+    e.count = d.pending > UINT32_MAX ? UINT32_MAX : (uint32_t)d.pending;
+    e.active = h->config.active;
+    e.identity = d.identity;
+    e.rule = d.rule;
+    e.layer = d.layer;
+    give_flow(h, &e);
+}
+
+static void flush_denials(struct host *h)
+{
+    int fd = bpf_map__fd(h->bpf->maps.denials);
+    struct abi_denial_key key, next;
+    void *previous = NULL;
+
+    for (int i = 0; i < MAX_PATHS && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
+        if (previous)
+            flush_denial(h, fd, &key);
+        key = next;
+        previous = &key;
+    }
+    if (previous)
+        flush_denial(h, fd, &key);
+}
+
+/* A flow that ended: its bytes are told once, and its place is free. */
+static void flush_datagram(struct host *h, int fd, const struct abi_flow_key *key,
+                           const struct abi_flow *f)
+{
+    struct abi_event e = {.kind = ABI_EVENT_CLOSE,
+                          .active = f->active,
+                          .file = f->file,
+                          .remote = key->remote,
+                          .bytes_out = f->bytes_out,
+                          .bytes_in = f->bytes_in,
+                          .identity = f->identity,
+                          .rule = f->rule,
+                          .uid = f->uid,
+                          .port = f->port,
+                          .protocol = key->protocol,
+                          .direction = f->direction,
+                          .verdict = f->verdict,
+                          .layer = f->layer};
+
+    if (now_ns() - f->last_ns <= FLOW_IDLE_S * NS_PER_S)
+        return;
+    give_flow(h, &e);
+    (void)bpf_map_delete_elem(fd, key);
+}
+
+static void flush_datagrams(struct host *h)
+{
+    int fd = bpf_map__fd(h->bpf->maps.flows), r = 0;
+    CLEANUP(free_voidp) struct abi_flow_key *keys = xcalloc(SWEEP_BATCH, sizeof *keys);
+    CLEANUP(free_voidp) struct abi_flow *flows = xcalloc(SWEEP_BATCH, sizeof *flows);
+    uint32_t position = 0, n;
+    void *from = NULL;
+
+    for (int i = 0; i < MAX_SWEEPS && r == 0; i++) {
+        n = SWEEP_BATCH;
+        r = bpf_map_lookup_batch(fd, from, &position, keys, flows, &n, NULL);
+        if (r < 0 && errno != ENOENT) /* ENOENT: these were the last. */
+            return;
+        for (uint32_t k = 0; k < n; k++)
+            flush_datagram(h, fd, &keys[k], &flows[k]);
+        from = &position;
+    }
+}
+
+static void tell_losses(struct host *h)
+{
+    static const uint32_t losses[] = {ABI_COUNT_LOST_FLOW, ABI_COUNT_LOST_CLOSE,
+                                      ABI_COUNT_LOST_PROGRAM, ABI_COUNT_LOST_DENIAL};
+    struct host_status status;
+
+    host_status(h, &status);
+    for (size_t i = 0; i < ARRAY_SIZE(losses); i++) {
+        uint64_t n = status.counters[losses[i]], *told = &h->counters_told[losses[i]];
+
+        if (n > *told)
+            host_notice(h, NOTICE_LOST, "%s: %llu more", host_counter_name(losses[i]),
+                        (unsigned long long)(n - *told));
+        *told = n;
+    }
+}
+
+void host_flush(struct host *h)
+{
+    flush_denials(h);
+    if (++h->n_flushes % DATAGRAMS_EVERY == 0)
+        flush_datagrams(h);
+    tell_losses(h);
+}
