@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* enforce.h - the privileged half of the agent
+ *
+ * Start, in this order: program from disk (or what the kernel still holds, or learn mode when there
+ * was never a policy), tables, hooks, then the other half.  So the policy stands before the first
+ * message from the controller, and before the network when the unit is ordered so.
+ *
+ *     IDLE --program with confirm_s--> PENDING --confirm--> IDLE
+ *                                         '--- time is up: back to the former program ---> IDLE
+ *
+ * A program with a lower revision than the running one is refused; going back is only for what was
+ * pending. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "enforce/host/host.h"
+
+struct enforce_options {
+    struct host_options host;
+    const char *state_dir;
+    const char *run_dir;
+    const char *program_file; /* Standalone: enforce this file, read again on SIGHUP.  Or NULL. */
+    const char *flows_file;   /* Append reports as JSON lines.  Or NULL. */
+    int net_fd;               /* To the other half; -1: none. */
+    bool keep_capabilities;
+};
+
+/* Runs until SIGTERM or SIGINT, detaching nothing.  Returns an exit code. */
+int enforce_run(const struct enforce_options *options);
+
+/* Asks a running agent by its socket in 'run_dir' and prints what it answers.  Exit code: 7 when
+ * nobody answers. */
+int enforce_ask_status(const char *run_dir, bool json);

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A hash of open records; see report.h. */
+#include "agent/enforce/report.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <uthash.h>
+
+#include "base/base.h"
+
+enum { AGE_MS = 1000, MAX_NAMES = 1024 };
+
+struct key { /* Compared as bytes: zeroed before it is filled. */
+    struct address remote;
+    uint64_t revision;
+    uint32_t identity, rule, uid;
+    uint16_t port;
+    uint8_t protocol, direction, verdict, layer;
+    uint8_t pad[2];
+    char process[PROGRAM_PATH_SIZE];
+};
+
+struct record {
+    struct key key;
+    struct ipc_flow flow;
+    UT_hash_handle hh;
+};
+
+struct name {
+    uint32_t uid;
+    char name[PROGRAM_NAME_SIZE];
+    UT_hash_handle hh;
+};
+
+struct report {
+    void (*give)(void *arg, const struct ipc_flow *flow);
+    void *arg;
+    struct record *records;
+    struct name *names;
+};
+
+struct report *report_new(void (*give)(void *arg, const struct ipc_flow *flow), void *arg)
+{
+    struct report *r = xcalloc(1, sizeof *r);
+
+    r->give = give;
+    r->arg = arg;
+    return r;
+}
+
+void report_forget_names(struct report *r)
+{
+    struct name *n, *next;
+
+    HASH_ITER (hh, r->names, n, next) {
+        HASH_DEL(r->names, n);
+        free(n);
+    }
+}
+
+void report_free(struct report *r)
+{
+    struct record *x, *next;
+
+    if (!r)
+        return;
+    HASH_ITER (hh, r->records, x, next) {
+        HASH_DEL(r->records, x);
+        free(x);
+    }
+    report_forget_names(r);
+    free(r);
+}
+
+/* Login name of a local account; its number where there is none. */
+static const char *name_of(struct report *r, uint32_t uid)
+{
+    const struct passwd *account = NULL;
+    struct name *n;
+    FILE *accounts;
+
+    HASH_FIND(hh, r->names, &uid, sizeof(uid), n);
+    if (n)
+        return n->name;
+    if (HASH_COUNT(r->names) >= MAX_NAMES)
+        report_forget_names(r);
+    n = xcalloc(1, sizeof *n);
+    n->uid = uid;
+    (void)snprintf(n->name, sizeof(n->name), "%u", uid);
+    accounts = fopen("/etc/passwd", "re");
+    while (accounts && (account = fgetpwent(accounts)))
+        if (account->pw_uid == uid && strlen(account->pw_name) < sizeof(n->name)) {
+            (void)snprintf(n->name, sizeof(n->name), "%s", account->pw_name);
+            break;
+        }
+    if (accounts)
+        fclose(accounts);
+    HASH_ADD(hh, r->names, uid, sizeof(n->uid), n);
+    return n->name;
+}
+
+static void key_of(struct key *k, const struct enforcer_flow *f)
+{
+    memset(k, 0, sizeof(*k));
+    k->remote = f->remote;
+    k->revision = f->revision;
+    k->identity = f->identity;
+    k->rule = f->rule;
+    k->uid = f->uid;
+    k->port = f->port;
+    k->protocol = f->protocol;
+    k->direction = (uint8_t)f->direction;
+    k->verdict = (uint8_t)f->verdict;
+    k->layer = (uint8_t)f->layer;
+    memcpy(k->process, f->process, strnlen(f->process, sizeof(k->process) - 1));
+}
+
+static struct record *open_record(struct report *r, const struct key *k, uint64_t now_ms)
+{
+    struct record *x = xcalloc(1, sizeof *x);
+
+    x->key = *k;
+    x->flow = (struct ipc_flow){.remote = k->remote,
+                                .revision = k->revision,
+                                .first_ms = now_ms,
+                                .identity = k->identity,
+                                .rule = k->rule,
+                                .uid = k->uid,
+                                .port = k->port,
+                                .protocol = k->protocol,
+                                .direction = k->direction,
+                                .verdict = k->verdict,
+                                .layer = k->layer};
+    memcpy(x->flow.process, k->process, sizeof(x->flow.process));
+    (void)snprintf(x->flow.user, sizeof(x->flow.user), "%s", name_of(r, k->uid));
+    HASH_ADD(hh, r->records, key, sizeof(x->key), x);
+    return x;
+}
+
+static void give_away(struct report *r, struct record *x)
+{
+    HASH_DEL(r->records, x);
+    r->give(r->arg, &x->flow);
+    free(x);
+}
+
+void report_add(struct report *r, const struct enforcer_flow *f, uint64_t now_ms)
+{
+    struct record *x, *next;
+    struct key k;
+
+    key_of(&k, f);
+    HASH_FIND(hh, r->records, &k, sizeof(k), x);
+    if (!x && HASH_COUNT(r->records) >= REPORT_MAX)
+        HASH_ITER (hh, r->records, x, next)
+            give_away(r, x);
+    if (!x)
+        x = open_record(r, &k, now_ms);
+    x->flow.last_ms = now_ms;
+    x->flow.count += f->count;
+    x->flow.bytes_out += f->bytes_out;
+    x->flow.bytes_in += f->bytes_in;
+    if (f->pid)
+        x->flow.pid = f->pid;
+}
+
+void report_flush(struct report *r, uint64_t now_ms)
+{
+    struct record *x, *next;
+
+    HASH_ITER (hh, r->records, x, next)
+        if (x->flow.verdict != VERDICT_ALLOW || now_ms - x->flow.first_ms >= AGE_MS)
+            give_away(r, x);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.h - the options of suimitsu-agent, and its commands that have files of their own */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/enforce/enforce.h"
+
+struct agent_options { /* All borrowed from the command line. */
+    const char *instance, *cgroup, *state_dir, *run_dir;
+    const char *controller, *token_file, *user;
+    const char *program_file, *flows_file;
+    uint32_t max_entries;
+    bool json, verbose;
+};
+
+/* Both halves, as two processes; the network half is started again when it ends.  Exit code. */
+int run_with_controller(const struct agent_options *o, const struct enforce_options *e);
+
+/* Makes a key, asks the controller for a certificate, stores both.  Exit code. */
+int enroll(const struct agent_options *o);
