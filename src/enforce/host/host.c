@@ -434,6 +434,7 @@ int host_detach(const char *pin_dir, struct buf *why)
         buf_printf(why, "%s: %s: nothing to detach", pin_dir, strerror(errno));
         return -errno;
     }
+    libbpf_set_print(no_output);
     remove_filters();
     while ((entry = readdir(dir)))
         if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
