@@ -407,7 +407,7 @@ static void read_again(struct enforce *e)
     CLEANUP(program_freep) struct program *p = NULL;
     CLEANUP(buf_done) struct buf why = BUF_INIT;
 
-    if (read_program_file(e->options.program_file, &p, &why) < 0) {
+    if (read_program_file(e->options.program_file, &p, &why) < 0 || !p) {
         log_err("%s; keeping revision %llu", buf_str(&why),
                 (unsigned long long)host_revision(e->host));
         return;

@@ -46,5 +46,5 @@ void enforce_write_notice(struct enforce *e, enum enforcer_notice kind, const ch
 void enforce_ack(struct enforce *e, uint64_t revision, enum ipc_result result,
                  enum ipc_reason reason, const char *text);
 
-/* Takes 'p' over.  0, or why it was refused, which was also acknowledged. */
-int enforce_take_program(struct enforce *e, struct program *p, uint32_t confirm_s);
+/* Owns 'taken' from now on.  0, or why it was refused, which was also acknowledged. */
+int enforce_take_program(struct enforce *e, struct program *taken, uint32_t confirm_s);
