@@ -119,7 +119,7 @@ static int talk(struct enrollment *e, struct tls *tls, const char *address, uint
 {
     const struct channel_options options = {.peek = frame_peek,
                                             .max_in = FRAME_FROM_AGENT_MAX,
-                                            .max_out = FRAME_STRANGER_MAX * 2,
+                                            .max_out = (size_t)FRAME_STRANGER_MAX * 2,
                                             .handshake_ms = TIMEOUT_MS,
                                             .idle_ms = TIMEOUT_MS};
     const struct channel_handlers handlers = {
