@@ -28,7 +28,7 @@
  * Numbers stay
  * ============
  * With 'previous', what both versions tell apart keeps its number, so that a small change of the
- * policy is a small change of the tables (core/delta.h). */
+ * policy is a small change of the tables (wire/delta.h). */
 #pragma once
 
 #include "core/model.h"

@@ -4,7 +4,7 @@
 
 #include "base/utf8.h"
 
-void json_string(struct buf *b, const char *s)
+void json_quote(struct buf *b, const char *s)
 {
     size_t len = strlen(s), n;
     uint32_t c;

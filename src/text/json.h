@@ -5,4 +5,4 @@
 #include "base/buf.h"
 
 /* Adds 's' in quotes; bytes that are not UTF-8 become U+FFFD. */
-void json_string(struct buf *b, const char *s);
+void json_quote(struct buf *b, const char *s);

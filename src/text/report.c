@@ -7,7 +7,7 @@
 
 enum {
     SHOWN_BEFORE = 60, /* Characters of a long line before the finding, and from it on. */
-    SHOWN_FROM = 40,
+    SHOWN_FROM = 80,
     MESSAGE_MAX = 400,
 };
 
@@ -139,7 +139,7 @@ static void json_text(struct buf *b, const char *key, const char *s)
     if (!s)
         return;
     buf_printf(b, ",\"%s\":", key);
-    json_string(b, s);
+    json_quote(b, s);
 }
 
 void report_json(struct buf *b, const struct diagnostics *d)

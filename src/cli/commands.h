@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* commands.h - the tables that main.c puts together */
+#pragma once
+
+#include "cli/command.h"
+
+extern const struct command_table policy_commands; /* policy.c: what needs no controller */
