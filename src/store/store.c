@@ -194,8 +194,10 @@ int store_list(struct store *s, const char *prefix, const char *after, bool back
     }
     if (r < 0)
         return r;
-    *ret_list = list;
-    list = (struct store_list){.items = NULL};
+    ret_list->n = list.n;
+    ret_list->room = list.room;
+    ret_list->items = TAKE_PTR(list.items);
+    list.n = 0;
     return 0;
 }
 

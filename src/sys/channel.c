@@ -55,6 +55,12 @@ static void tell_ended(void *channel)
 {
     struct channel *c = channel;
 
+    if (c->open) {
+        (void)SSL_shutdown(bufferevent_openssl_get_ssl(c->bev)); /* A courtesy to the peer. */
+        ERR_clear_error();
+    }
+    bufferevent_free(c->bev); /* The peer learns now, not when our owner gets round to it. */
+    c->bev = NULL;
     c->handlers.closed(c, c->why, c->handlers.user);
 }
 
@@ -69,7 +75,8 @@ static void destroy(struct channel *c)
 {
     timer_free(c->deadline);
     timer_free(c->ended);
-    bufferevent_free(c->bev);
+    if (c->bev)
+        bufferevent_free(c->bev);
     free(c);
 }
 
@@ -294,10 +301,11 @@ int channel_connect(struct loop *l, struct tls *tls, const char *address, uint16
 
 int channel_send(struct channel *c, const void *frames, size_t size)
 {
-    struct evbuffer *out = bufferevent_get_output(c->bev);
+    struct evbuffer *out;
 
     if (c->over || c->flushing)
         return -EPIPE;
+    out = bufferevent_get_output(c->bev);
     if (size > c->options.max_out || evbuffer_get_length(out) > c->options.max_out - size) {
         end(c, "the peer does not take what is sent");
         return -ENOBUFS;
@@ -333,6 +341,8 @@ void channel_set_idle(struct channel *c, uint64_t idle_ms)
                          .tv_usec = (suseconds_t)(idle_ms % 1000) * 1000};
 
     c->options.idle_ms = idle_ms;
+    if (c->over)
+        return;
     (void)bufferevent_set_timeouts(c->bev, idle_ms ? &tv : NULL, NULL);
 }
 

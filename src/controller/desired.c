@@ -1,0 +1,706 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every change: read, check, compile, commit, swap, tell; see desired.h. */
+#include "controller/desired.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/date.h"
+#include "base/log.h"
+#include "controller/audit.h"
+#include "controller/json.h"
+#include "core/lint.h"
+
+enum { KEY_SIZE = 96, MAX_LISTENERS = 4 };
+
+static const char learn_all[] = "suimitsu: 1\nmode: {default: learn}\nallow: []\n";
+static const char nobody[] = "suimitsu-inventory: 1\nendpoints: {}\n";
+
+struct desired {
+    struct store *store;
+    struct program_lifeline lifeline[PROGRAM_MAX_LIFELINE];
+    size_t n_lifeline;
+    struct desired_head head;
+    uint64_t head_stored;                  /* Store revision of desired/head. */
+    struct generation *kept[DESIRED_KEPT]; /* Newest first. */
+    struct desired_listener listeners[MAX_LISTENERS];
+    size_t n_listeners;
+};
+
+static void generation_free(struct generation *g)
+{
+    if (!g)
+        return;
+    compiled_free(g->compiled);
+    inventory_free(g->inventory);
+    policy_free(g->policy);
+    free(g);
+}
+DEFINE_CLEANUP(struct generation, generation_free)
+
+void desired_free(struct desired *d)
+{
+    if (!d)
+        return;
+    for (size_t i = 0; i < DESIRED_KEPT; i++)
+        generation_free(d->kept[i]);
+    free(d);
+}
+
+void desired_listen(struct desired *d, const struct desired_listener *listener)
+{
+    if (d->n_listeners == MAX_LISTENERS)
+        abort(); /* Our own bug. */
+    d->listeners[d->n_listeners++] = *listener;
+}
+
+const struct generation *desired_current(const struct desired *d)
+{
+    return d->kept[0];
+}
+
+const struct generation *desired_at(const struct desired *d, uint64_t revision)
+{
+    for (size_t i = 0; i < DESIRED_KEPT; i++)
+        if (d->kept[i] && d->kept[i]->revision == revision)
+            return d->kept[i];
+    return NULL;
+}
+
+const struct desired_head *desired_head(const struct desired *d)
+{
+    return &d->head;
+}
+
+static const char *version_key(const char *what, uint64_t version, char key[KEY_SIZE])
+{
+    (void)snprintf(key, KEY_SIZE, "%s/%016" PRIu64, what, version);
+    return key;
+}
+
+/* The files of a stored version, borrowed from its document. */
+struct files {
+    json_t *document;
+    struct source *sources;
+    size_t n;
+};
+
+static void files_done(struct files *f)
+{
+    json_decref(f->document);
+    free(f->sources);
+}
+
+static void files_of(json_t *document, struct files *f)
+{
+    const json_t *list = json_object_get(document, "files"), *file;
+    size_t i;
+
+    f->document = document;
+    f->sources = xcalloc(json_array_size(list), sizeof(*f->sources));
+    json_array_foreach(list, i, file)
+    {
+        f->sources[f->n].name = json_text(file, "name");
+        f->sources[f->n].data = json_text(file, "text");
+        f->sources[f->n].size = strlen(f->sources[f->n].data);
+        f->n++;
+    }
+}
+
+static int stored_files(struct desired *d, const char *what, uint64_t version, struct files *f)
+{
+    json_t *document = NULL;
+    int r;
+
+    if (version == 0) {
+        bool is_policy = strcmp(what, "policy") == 0;
+
+        f->sources = xcalloc(1, sizeof(*f->sources));
+        f->sources[0].name = "built-in.yaml";
+        f->sources[0].data = is_policy ? learn_all : nobody;
+        f->sources[0].size = strlen(f->sources[0].data);
+        f->n = 1;
+        return 0;
+    }
+    r = desired_version(d, what, version, &document);
+    if (r < 0)
+        return r;
+    files_of(document, f);
+    return 0;
+}
+
+static enum trust trust_parse(const char *name)
+{
+    return strcmp(name, "black") == 0  ? TRUST_BLACK
+           : strcmp(name, "grey") == 0 ? TRUST_GREY
+                                       : TRUST_WHITE;
+}
+
+/* Trust states given by people and reactions lie over the inventory's own. */
+static int overlay_trust(struct desired *d, struct inventory *inventory)
+{
+    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
+    int r = store_list(d->store, "trust/", NULL, false, MODEL_MAX_ENDPOINTS, &list);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < list.n; i++) {
+        CLEANUP(json_decrefp)
+        json_t *document = json_loadb(list.items[i].data, list.items[i].size, 0, NULL);
+
+        (void)inventory_set_trust(inventory, list.items[i].key + strlen("trust/"),
+                                  trust_parse(json_text(document, "state"))); /* Gone: fine. */
+    }
+    return 0;
+}
+
+/* Reads and checks; the result is not compiled yet. */
+static int read_generation(struct desired *d, const struct files *policy,
+                           const struct files *inventory, int64_t now_s, bool strict,
+                           struct diagnostics *diagnostics, struct generation **ret_g)
+{
+    CLEANUP(generation_freep) struct generation *g = xcalloc(1, sizeof(*g));
+    CLEANUP(world_freep) struct world *w = NULL;
+    int r, r2;
+
+    r = policy_read(policy->sources, policy->n, diagnostics, &g->policy);
+    r2 = inventory_read(inventory->sources, inventory->n, diagnostics, &g->inventory);
+    if (r < 0 || r2 < 0)
+        return r < 0 ? r : r2;
+    r = overlay_trust(d, g->inventory);
+    if (r < 0)
+        return r;
+    if (strict) {
+        w = world_new(g->policy, g->inventory, now_s);
+        policy_lint(w, true, diagnostics);
+        (void)policy_run_tests(w, diagnostics); /* Failures are errors in 'diagnostics'. */
+        if (diagnostics->n_errors)
+            return -EBADMSG;
+    }
+    *ret_g = TAKE_PTR(g);
+    return 0;
+}
+
+static int compile_generation(struct desired *d, struct generation *g, uint64_t revision,
+                              int64_t now_s, const char **ret_what)
+{
+    struct compile_options options = {
+        .revision = revision,
+        .now_s = now_s,
+        .lifeline = d->lifeline,
+        .n_lifeline = d->n_lifeline,
+        .previous = d->kept[0] ? d->kept[0]->compiled : NULL,
+    };
+
+    g->revision = revision;
+    return compile(g->policy, g->inventory, &options, &g->compiled, ret_what);
+}
+
+static void put_json(struct store_transaction *t, const char *key, const json_t *document)
+{
+    CLEANUP(free_voidp) char *bytes = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+
+    if (!bytes)
+        abort(); /* Out of memory. */
+    store_put(t, key, bytes, strlen(bytes));
+}
+
+static void put_head(struct desired *d, struct store_transaction *t, const struct desired_head *h)
+{
+    CLEANUP(json_decrefp)
+    json_t *document = json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "revision", (json_int_t)h->revision, "policy",
+        (json_int_t)h->policy, "inventory", (json_int_t)h->inventory, "trust_sequence",
+        (json_int_t)h->trust_sequence, "confirm_revision", (json_int_t)h->confirm_revision,
+        "confirm_policy", (json_int_t)h->confirm_policy, "confirm_inventory",
+        (json_int_t)h->confirm_inventory, "confirm_deadline_s", (json_int_t)h->confirm_deadline_s);
+
+    store_expect(t, "desired/head", d->head_stored);
+    put_json(t, "desired/head", document);
+}
+
+static int get_head(struct desired *d)
+{
+    CLEANUP(store_item_done) struct store_item item = {.key = NULL};
+    CLEANUP(json_decrefp) json_t *j = NULL;
+    int r = store_get(d->store, "desired/head", &item);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return r;
+    j = json_loadb(item.data, item.size, 0, NULL);
+    if (!j)
+        return -EUCLEAN;
+    d->head = (struct desired_head){
+        .revision = json_uint(j, "revision"),
+        .policy = json_uint(j, "policy"),
+        .inventory = json_uint(j, "inventory"),
+        .trust_sequence = json_uint(j, "trust_sequence"),
+        .confirm_revision = json_uint(j, "confirm_revision"),
+        .confirm_policy = json_uint(j, "confirm_policy"),
+        .confirm_inventory = json_uint(j, "confirm_inventory"),
+        .confirm_deadline_s = (int64_t)json_uint(j, "confirm_deadline_s"),
+    };
+    d->head_stored = item.revision;
+    return 0;
+}
+
+static int commit(struct desired *d, struct store_transaction *t, const struct desired_head *head)
+{
+    int r;
+
+    put_head(d, t, head);
+    r = store_commit(d->store, t, &d->head_stored);
+    if (r < 0)
+        return r;
+    d->head = *head;
+    return 0;
+}
+
+static void swap_in(struct desired *d, struct generation *g)
+{
+    generation_free(d->kept[DESIRED_KEPT - 1]);
+    memmove(d->kept + 1, d->kept, (DESIRED_KEPT - 1) * sizeof(d->kept[0]));
+    d->kept[0] = g;
+    for (size_t i = 0; i < d->n_listeners; i++)
+        if (d->listeners[i].generation)
+            d->listeners[i].generation(d->listeners[i].user);
+}
+
+static void clear_confirm(struct desired_head *h)
+{
+    h->confirm_revision = h->confirm_policy = h->confirm_inventory = 0;
+    h->confirm_deadline_s = 0;
+}
+
+/* Compiles what 'head' names as its revision, commits, swaps. */
+static int renew(struct desired *d, struct desired_head head, int64_t now_s,
+                 struct store_transaction *t, const char **ret_what)
+{
+    CLEANUP(files_done) struct files policy = {.document = NULL};
+    CLEANUP(files_done) struct files inventory = {.document = NULL};
+    CLEANUP(diagnostics_freep) struct diagnostics *ignored = diagnostics_new();
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    int r;
+
+    *ret_what = "a stored policy or inventory cannot be read";
+    r = stored_files(d, "policy", head.policy, &policy);
+    if (r == 0)
+        r = stored_files(d, "inventory", head.inventory, &inventory);
+    if (r == 0)
+        r = read_generation(d, &policy, &inventory, now_s, false, ignored, &g);
+    if (r < 0)
+        return r == -EBADMSG || r == -ENOENT ? -EUCLEAN : r;
+    r = compile_generation(d, g, head.revision, now_s, ret_what);
+    if (r < 0)
+        return r;
+    *ret_what = "the store does not take the new revision";
+    r = commit(d, t, &head);
+    if (r < 0)
+        return r;
+    swap_in(d, TAKE_PTR(g));
+    return 0;
+}
+
+static int roll_back_unconfirmed(struct desired *d, int64_t now_s, const char **ret_what)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct desired_head head = d->head;
+    char detail[128];
+    int r;
+
+    (void)snprintf(detail, sizeof(detail),
+                   "revision %" PRIu64 " was not confirmed in time; policy %" PRIu64
+                   " is in force again",
+                   head.confirm_revision, head.confirm_policy);
+    head.policy = head.confirm_policy;
+    head.inventory = head.confirm_inventory;
+    head.revision++;
+    clear_confirm(&head);
+    r = audit_add(d->store, t,
+                  &(struct audit_entry){.actor = "suimitsud",
+                                        .action = "policy.rollback",
+                                        .object = "policy",
+                                        .detail = detail});
+    if (r == 0)
+        r = renew(d, head, now_s, t, ret_what);
+    if (r == 0)
+        log_warn("policy: %s", detail);
+    return r;
+}
+
+int desired_open(struct store *s, const struct program_lifeline *lifeline, size_t n_lifeline,
+                 int64_t now_s, struct desired **ret_d, const char **ret_what)
+{
+    CLEANUP(desired_freep) struct desired *d = xcalloc(1, sizeof(*d));
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct desired_head head;
+    int r;
+
+    d->store = s;
+    d->n_lifeline = n_lifeline < PROGRAM_MAX_LIFELINE ? n_lifeline : PROGRAM_MAX_LIFELINE;
+    memcpy(d->lifeline, lifeline, d->n_lifeline * sizeof(*lifeline));
+    *ret_what = "desired/head cannot be read";
+    r = get_head(d);
+    if (r < 0)
+        return r;
+    if (d->head.confirm_revision && now_s >= d->head.confirm_deadline_s) {
+        r = roll_back_unconfirmed(d, now_s, ret_what);
+    } else {
+        head = d->head;
+        head.revision++;
+        r = renew(d, head, now_s, t, ret_what);
+    }
+    if (r < 0)
+        return r;
+    *ret_d = TAKE_PTR(d);
+    return 0;
+}
+
+static json_t *document_of(const char *what, uint64_t version, const struct source *sources,
+                           size_t n, const struct desired_change *c, int64_t now_s)
+{
+    char when[DATE_TEXT_SIZE];
+    json_t *files = json_array();
+    size_t total = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *file = json_pack("{s:s,s:s%}", "name", sources[i].name, "text", sources[i].data,
+                                 sources[i].size);
+
+        total += sources[i].size;
+        if (!file || json_array_append_new(files, file) < 0 || total > DESIRED_DOCUMENT_MAX) {
+            json_decref(files);
+            return NULL;
+        }
+    }
+    return json_pack("{s:s,s:I,s:s,s:o,s:o,s:o}", "kind", what, "version", (json_int_t)version,
+                     "time", date_format_time(now_s, when), "actor", json_any_text(c->actor),
+                     "comment", json_any_text(c->comment), "files", files);
+}
+
+static int put_version(struct store_transaction *t, const char *what, uint64_t version,
+                       const struct source *sources, size_t n, const struct desired_change *c,
+                       int64_t now_s)
+{
+    CLEANUP(json_decrefp) json_t *document = document_of(what, version, sources, n, c, now_s);
+    char key[KEY_SIZE];
+
+    if (!document)
+        return -E2BIG;
+    put_json(t, version_key(what, version, key), document);
+    return 0;
+}
+
+static void digest_files(const struct source *sources, size_t n, char digest[AUDIT_DIGEST_SIZE])
+{
+    CLEANUP(buf_done) struct buf all = BUF_INIT;
+
+    for (size_t i = 0; i < n; i++) {
+        buf_add(&all, sources[i].name, strlen(sources[i].name) + 1);
+        buf_be64(&all, sources[i].size);
+        buf_add(&all, sources[i].data, sources[i].size);
+    }
+    (void)audit_digest(buf_str(&all), all.size, digest);
+}
+
+/* Forgets the oldest version beyond the history, unless it is in use. */
+static int prune(struct desired *d, struct store_transaction *t, const char *what,
+                 const struct desired_head *head)
+{
+    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
+    char prefix[KEY_SIZE], key[KEY_SIZE];
+    uint64_t used[] = {head->policy, head->inventory, head->confirm_policy,
+                       head->confirm_inventory};
+    int r;
+
+    (void)snprintf(prefix, sizeof(prefix), "%s/", what);
+    r = store_list(d->store, prefix, NULL, false, 1, &list); /* Oldest. */
+    if (r < 0 || list.n == 0)
+        return r;
+    for (size_t i = 0; i < ARRAY_SIZE(used); i++)
+        if (strcmp(list.items[0].key, version_key(what, used[i], key)) == 0)
+            return 0;
+    store_delete(t, list.items[0].key);
+    return 0;
+}
+
+static int count_versions(struct desired *d, const char *what, size_t *ret_n)
+{
+    json_t *array = NULL;
+    int r = desired_versions(d, what, &array);
+
+    *ret_n = r < 0 ? 0 : json_array_size(array);
+    json_decref(array);
+    return r;
+}
+
+static int add_documents(struct desired *d, struct store_transaction *t,
+                         const struct desired_change *c, const struct files *old_policy,
+                         const struct files *old_inventory, struct desired_head *head,
+                         int64_t now_s)
+{
+    char before[AUDIT_DIGEST_SIZE], after[AUDIT_DIGEST_SIZE], what[128];
+    struct audit_entry entry = {.actor = c->actor, .detail = c->comment, .object = what};
+    size_t n = 0;
+    int r = 0;
+
+    if (c->policy) {
+        r = put_version(t, "policy", head->revision, c->policy, c->n_policy, c, now_s);
+        head->policy = head->revision;
+        digest_files(old_policy->sources, old_policy->n, before);
+        digest_files(c->policy, c->n_policy, after);
+    } else {
+        digest_files(old_inventory->sources, old_inventory->n, before);
+        digest_files(c->inventory, c->n_inventory, after);
+    }
+    if (r == 0 && c->inventory) {
+        r = put_version(t, "inventory", head->revision, c->inventory, c->n_inventory, c, now_s);
+        head->inventory = head->revision;
+    }
+    if (r < 0)
+        return r;
+    r = count_versions(d, c->policy ? "policy" : "inventory", &n);
+    if (r == 0 && n >= DESIRED_HISTORY)
+        r = prune(d, t, c->policy ? "policy" : "inventory", head);
+    if (r < 0)
+        return r;
+    (void)snprintf(what, sizeof(what), "%s%s%s, revision %" PRIu64, c->policy ? "policy" : "",
+                   c->policy && c->inventory ? " and " : "", c->inventory ? "inventory" : "",
+                   head->revision);
+    entry.action = c->policy ? "policy.apply" : "inventory.apply";
+    entry.before = before;
+    entry.after = after;
+    return audit_add(d->store, t, &entry);
+}
+
+static int may_apply(const struct desired *d, const struct desired_change *c)
+{
+    const struct desired_head *h = &d->head;
+
+    if ((c->base_policy != DESIRED_ANY && c->base_policy != h->policy) ||
+        (c->base_inventory != DESIRED_ANY && c->base_inventory != h->inventory))
+        return -ESTALE;
+    return h->confirm_revision && !c->dry_run ? -EALREADY : 0;
+}
+
+static void borrow(struct files *f, const struct source *sources, size_t n)
+{
+    f->sources = xcalloc(n, sizeof(*sources));
+    memcpy(f->sources, sources, n * sizeof(*sources));
+    f->n = n;
+}
+
+int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
+                  struct diagnostics *diagnostics, uint64_t *ret_revision, const char **ret_what)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    CLEANUP(files_done) struct files old_policy = {.document = NULL};
+    CLEANUP(files_done) struct files old_inventory = {.document = NULL};
+    CLEANUP(files_done) struct files policy = {.document = NULL};
+    CLEANUP(files_done) struct files inventory = {.document = NULL};
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    struct desired_head head = d->head;
+    int r = may_apply(d, c);
+
+    *ret_what = "";
+    if (r == 0)
+        r = stored_files(d, "policy", head.policy, &old_policy);
+    if (r == 0)
+        r = stored_files(d, "inventory", head.inventory, &old_inventory);
+    if (r < 0)
+        return r;
+    borrow(&policy, c->policy ? c->policy : old_policy.sources,
+           c->policy ? c->n_policy : old_policy.n);
+    borrow(&inventory, c->inventory ? c->inventory : old_inventory.sources,
+           c->inventory ? c->n_inventory : old_inventory.n);
+    r = read_generation(d, &policy, &inventory, now_s, true, diagnostics, &g);
+    if (r < 0)
+        return r;
+    head.revision++;
+    r = compile_generation(d, g, head.revision, now_s, ret_what);
+    if (r < 0)
+        return r;
+    *ret_revision = head.revision;
+    if (c->dry_run)
+        return 0;
+    if (c->confirm_s) {
+        head.confirm_revision = head.revision;
+        head.confirm_policy = head.policy;
+        head.confirm_inventory = head.inventory;
+        head.confirm_deadline_s = now_s + c->confirm_s;
+    }
+    *ret_what = "the size of a document";
+    r = add_documents(d, t, c, &old_policy, &old_inventory, &head, now_s);
+    if (r == 0)
+        r = commit(d, t, &head);
+    if (r < 0)
+        return r;
+    swap_in(d, TAKE_PTR(g));
+    return 0;
+}
+
+int desired_confirm(struct desired *d, const char *actor)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct desired_head head = d->head;
+    char object[64];
+    int r;
+
+    if (!head.confirm_revision)
+        return -ENOENT;
+    (void)snprintf(object, sizeof(object), "policy, revision %" PRIu64, head.confirm_revision);
+    clear_confirm(&head);
+    r = audit_add(
+        d->store, t,
+        &(struct audit_entry){.actor = actor, .action = "policy.confirm", .object = object});
+    if (r == 0)
+        r = commit(d, t, &head);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < d->n_listeners; i++)
+        if (d->listeners[i].confirmed)
+            d->listeners[i].confirmed(head.revision, d->listeners[i].user);
+    return 0;
+}
+
+int desired_roll_back(struct desired *d, uint64_t version, const char *actor, uint32_t confirm_s,
+                      int64_t now_s, struct diagnostics *diagnostics, uint64_t *ret_revision,
+                      const char **ret_what)
+{
+    CLEANUP(files_done) struct files old = {.document = NULL};
+    char comment[64];
+    struct desired_change c = {.base_policy = DESIRED_ANY,
+                               .base_inventory = DESIRED_ANY,
+                               .confirm_s = confirm_s,
+                               .actor = actor,
+                               .comment = comment};
+    int r;
+
+    if (version == 0)
+        return -ENOENT;
+    r = stored_files(d, "policy", version, &old);
+    if (r < 0)
+        return r;
+    (void)snprintf(comment, sizeof(comment), "back to policy %" PRIu64, version);
+    c.policy = old.sources;
+    c.n_policy = old.n;
+    return desired_apply(d, &c, now_s, diagnostics, ret_revision, ret_what);
+}
+
+static int commit_trust(struct desired *d, const struct endpoint *e, enum trust trust,
+                        const char *reason, const char *actor, int64_t now_s)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    CLEANUP(json_decrefp) json_t *document = NULL;
+    struct desired_head head = d->head;
+    char key[KEY_SIZE], when[DATE_TEXT_SIZE], object[PROGRAM_NAME_SIZE + 16];
+    int r;
+
+    document =
+        json_pack("{s:s,s:o,s:o,s:s}", "state", trust_name(trust), "reason", json_any_text(reason),
+                  "actor", json_any_text(actor), "time", date_format_time(now_s, when));
+    (void)snprintf(key, sizeof(key), "trust/%s", e->name);
+    put_json(t, key, document);
+    (void)snprintf(object, sizeof(object), "endpoint %s", e->name);
+    r = audit_add(d->store, t,
+                  &(struct audit_entry){.actor = actor,
+                                        .action = trust == TRUST_BLACK ? "endpoint.quarantine"
+                                                                       : "endpoint.release",
+                                        .object = object,
+                                        .detail = reason});
+    head.trust_sequence++;
+    return r < 0 ? r : commit(d, t, &head);
+}
+
+int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust, const char *reason,
+                      const char *actor, int64_t now_s, uint64_t *ret_revision)
+{
+    const struct endpoint *e = inventory_endpoint(d->kept[0]->inventory, endpoint);
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct trust_change change = {.trust = trust};
+    struct desired_head head;
+    const char *what;
+    int r;
+
+    if (!e)
+        return -ENOENT;
+    r = commit_trust(d, e, trust, reason, actor, now_s);
+    if (r < 0)
+        return r;
+    change.addresses = e->addresses;
+    change.n_addresses = e->n_addresses;
+    change.sequence = d->head.trust_sequence;
+    for (size_t i = 0; i < d->n_listeners; i++)
+        if (d->listeners[i].trust)
+            d->listeners[i].trust(&change, d->listeners[i].user);
+    head = d->head;
+    head.revision++;
+    r = renew(d, head, now_s, t, &what);
+    if (r < 0) /* The state is stored and was sent; the program follows with the next change. */
+        log_err("trust of %s: changed, but no new revision now: %s", endpoint, what);
+    *ret_revision = d->head.revision;
+    return 0;
+}
+
+void desired_tick(struct desired *d, int64_t now_s)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct desired_head head = d->head;
+    const char *what = "";
+    int r = 0;
+
+    if (head.confirm_revision && now_s >= head.confirm_deadline_s) {
+        r = roll_back_unconfirmed(d, now_s, &what);
+    } else if (now_s >= compiled_next_change(d->kept[0]->compiled)) {
+        head.revision++;
+        r = renew(d, head, now_s, t, &what);
+    }
+    if (r < 0)
+        log_err("policy: keeping revision %" PRIu64 ", trying again: %s (%s)", d->head.revision,
+                what, strerror(-r));
+}
+
+int desired_version(struct desired *d, const char *what, uint64_t version, json_t **ret_document)
+{
+    CLEANUP(store_item_done) struct store_item item = {.key = NULL};
+    char key[KEY_SIZE];
+    int r;
+
+    if (version == 0)
+        version = strcmp(what, "policy") == 0 ? d->head.policy : d->head.inventory;
+    if (version == 0)
+        return -ENOENT;
+    r = store_get(d->store, version_key(what, version, key), &item);
+    if (r < 0)
+        return r;
+    *ret_document = json_loadb(item.data, item.size, 0, NULL);
+    return *ret_document ? 0 : -EUCLEAN;
+}
+
+int desired_versions(struct desired *d, const char *what, json_t **ret_array)
+{
+    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
+    char prefix[KEY_SIZE];
+    json_t *array;
+    int r;
+
+    (void)snprintf(prefix, sizeof(prefix), "%s/", what);
+    r = store_list(d->store, prefix, NULL, true, DESIRED_HISTORY + 1, &list);
+    if (r < 0)
+        return r;
+    array = json_array();
+    for (size_t i = 0; i < list.n; i++) {
+        json_t *document = json_loadb(list.items[i].data, list.items[i].size, 0, NULL);
+
+        if (!document)
+            continue;
+        (void)json_object_del(document, "files");
+        (void)json_array_append_new(array, document);
+    }
+    *ret_array = array;
+    return 0;
+}

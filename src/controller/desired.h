@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* desired.h - what shall be enforced: policy, inventory, trust, and the revision of it all
+ *
+ * What
+ * ====
+ * Documents in the store, and the immutable generation that is compiled from them:
+ *
+ *     policy/<version> + inventory/<version> + trust/<endpoint>  --compile-->  generation
+ * <revision> desired/head: the revision, the two versions in force, and a confirmation that is
+ * awaited
+ *
+ * The revision rises with every change: a new policy or inventory, a trust state, a rule that
+ * expired, a rollback, and each start of the daemon (numbers inside a program are only comparable
+ * within one run).  A version is the revision at which it was applied.
+ *
+ * Commit-confirm
+ * ==============
+ * An apply with 'confirm_s' stores the deadline before anything is sent.  Agents roll back by
+ * themselves; when nobody confirmed, desired_tick() (or the next start, if the daemon was dead at
+ * the deadline) makes the former versions wanted again, as a new revision.  While one is awaited,
+ * another apply is refused; trust changes go through.
+ *
+ * Before the first policy everything is in learn mode: nothing is blocked.
+ *
+ * Rules of use: one thread; listeners are called inside the changing call, after the commit. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "core/compile.h"
+#include "core/diagnostics.h"
+#include "core/model.h"
+#include "store/store.h"
+#include "text/policy.h"
+
+enum {
+    DESIRED_KEPT = 4,       /* Generations for deltas and for naming rules. */
+    DESIRED_HISTORY = 1000, /* Versions that may be looked at and gone back to. */
+    DESIRED_MAX_CONFIRM_S = 86400,
+    DESIRED_DOCUMENT_MAX = 6 << 20, /* All files of one policy or inventory. */
+};
+
+#define DESIRED_ANY UINT64_MAX /* Whatever version is in force. */
+
+struct generation { /* Immutable. */
+    uint64_t revision;
+    struct policy *policy;
+    struct inventory *inventory;
+    struct compiled *compiled;
+};
+
+struct desired_head {
+    uint64_t revision;
+    uint64_t policy, inventory; /* Versions; 0: none was ever applied. */
+    uint64_t trust_sequence;
+    uint64_t confirm_revision;                  /* 0: nothing awaited. */
+    uint64_t confirm_policy, confirm_inventory; /* What comes back without confirmation. */
+    int64_t confirm_deadline_s;                 /* Unix time. */
+};
+
+struct trust_change {
+    const struct address *addresses;
+    size_t n_addresses;
+    enum trust trust;
+    uint64_t sequence;
+};
+
+struct desired_listener {
+    void (*generation)(void *user); /* desired_current() is another one. */
+    void (*trust)(const struct trust_change *change, void *user); /* Before its generation. */
+    void (*confirmed)(uint64_t revision, void *user);
+    void *user;
+};
+
+struct desired;
+
+/* 'listener' and 'lifeline' are copied.  -EUCLEAN: stored documents do not make a policy;
+ * '*ret_what' names it.  Else as store_get() and compile(). */
+int desired_open(struct store *s, const struct program_lifeline *lifeline, size_t n_lifeline,
+                 int64_t now_s, struct desired **ret_d, const char **ret_what);
+void desired_free(struct desired *d);
+DEFINE_CLEANUP(struct desired, desired_free)
+void desired_listen(struct desired *d, const struct desired_listener *listener);
+
+const struct generation *desired_current(const struct desired *d);
+const struct generation *desired_at(const struct desired *d, uint64_t revision); /* NULL: gone. */
+const struct desired_head *desired_head(const struct desired *d);
+
+struct desired_change {
+    const struct source *policy; /* NULL: unchanged. */
+    size_t n_policy;
+    const struct source *inventory; /* NULL: unchanged. */
+    size_t n_inventory;
+    uint64_t base_policy, base_inventory; /* Versions that it was written against; DESIRED_ANY. */
+    uint32_t confirm_s;                   /* 0: final at once. */
+    bool dry_run;                         /* Check and compile only. */
+    const char *actor, *comment;
+};
+
+/* -EBADMSG: 'diagnostics' says what is wrong.  -ESTALE: not the base.  -EALREADY: a confirmation is
+ * awaited.  -E2BIG: over a limit; '*ret_what' says which.  Else as store_commit(). */
+int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
+                  struct diagnostics *diagnostics, uint64_t *ret_revision, const char **ret_what);
+
+/* -ENOENT: nothing is awaited. */
+int desired_confirm(struct desired *d, const char *actor);
+
+/* Brings an old policy version back, as a new one.  -ENOENT: not in the history.  Else as apply. */
+int desired_roll_back(struct desired *d, uint64_t version, const char *actor, uint32_t confirm_s,
+                      int64_t now_s, struct diagnostics *diagnostics, uint64_t *ret_revision,
+                      const char **ret_what);
+
+/* -ENOENT: no such endpoint. */
+int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust, const char *reason,
+                      const char *actor, int64_t now_s, uint64_t *ret_revision);
+
+/* Deadlines and expiries; call it about once a second. */
+void desired_tick(struct desired *d, int64_t now_s);
+
+/* Documents of 'what' ("policy", "inventory"): one version (0: the current), or all without texts,
+ * newest first.  The caller owns the JSON.  -ENOENT: no such version. */
+int desired_version(struct desired *d, const char *what, uint64_t version, json_t **ret_document);
+int desired_versions(struct desired *d, const char *what, json_t **ret_array);
