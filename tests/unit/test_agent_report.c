@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What report.h promises: few records, and no event lost or counted twice. */
+#include "agent/enforce/report.h"
+
+#include "unit/test.h"
+
+struct given {
+    size_t n;
+    uint64_t count, bytes_out;
+    struct ipc_flow last;
+};
+
+static void give(void *arg, const struct ipc_flow *flow)
+{
+    struct given *g = arg;
+
+    g->n++;
+    g->count += flow->count;
+    g->bytes_out += flow->bytes_out;
+    g->last = *flow;
+}
+
+static struct enforcer_flow flow_to(uint16_t port, enum verdict verdict)
+{
+    return (struct enforcer_flow){.verdict = verdict,
+                                  .process = "/usr/bin/curl",
+                                  .port = port,
+                                  .protocol = 6,
+                                  .count = 1,
+                                  .bytes_out = 10};
+}
+
+static void equal_events_become_one_record_with_their_sum(void **state)
+{
+    (void)state;
+    struct given g = {.n = 0};
+    struct report *r = report_new(give, &g);
+    struct enforcer_flow f = flow_to(443, VERDICT_ALLOW);
+
+    for (int i = 0; i < 100; i++)
+        report_add(r, &f, 1000 + (uint64_t)i);
+    report_flush(r, 1500);
+    assert_int_equal(g.n, 0); /* Not a second old yet. */
+    report_flush(r, 2000);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.count, 100);
+    assert_int_equal(g.bytes_out, 1000);
+    assert_int_equal(g.last.first_ms, 1000);
+    assert_int_equal(g.last.last_ms, 1099);
+    assert_string_equal(g.last.process, "/usr/bin/curl");
+    report_free(r);
+}
+
+static void a_denial_does_not_wait(void **state)
+{
+    (void)state;
+    struct given g = {.n = 0};
+    struct report *r = report_new(give, &g);
+    struct enforcer_flow f = flow_to(22, VERDICT_DENY);
+
+    report_add(r, &f, 1000);
+    report_flush(r, 1001);
+    assert_int_equal(g.n, 1);
+    report_free(r);
+}
+
+static void a_flood_of_different_events_is_given_away_early_and_whole(void **state)
+{
+    (void)state;
+    struct given g = {.n = 0};
+    struct report *r = report_new(give, &g);
+    uint64_t sent = 0;
+
+    for (unsigned i = 0; i < 3 * REPORT_MAX; i++) {
+        struct enforcer_flow f = flow_to((uint16_t)i, VERDICT_ALLOW);
+
+        f.uid = i / 65536;
+        report_add(r, &f, 1000);
+        sent++;
+    }
+    report_flush(r, 5000);
+    assert_int_equal(g.count, sent);
+    assert_int_equal(g.n, sent);
+    report_free(r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_events_become_one_record_with_their_sum),
+        cmocka_unit_test(a_denial_does_not_wait),
+        cmocka_unit_test(a_flood_of_different_events_is_given_away_early_and_whole),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
