@@ -165,6 +165,8 @@ static __always_inline int connecting(struct bpf_sock_addr *ctx, struct connecti
         s->flags |= ABI_SOCKET_MIXED; /* Older than us and not adopted. */
     }
     retag(s);
+    s->uid = bpf_get_current_uid_gid(); /* Who connects, not who made the socket. */
+    s->pid = bpf_get_current_pid_tgid() >> 32;
     s->flags &= ~ABI_SOCKET_REPORTED;
     return judge_socket(s, c);
 }
@@ -266,11 +268,12 @@ __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 d
 
     /* Stale or new: judge in the direction of the first packet. */
     start_flow(&c, p, direction);
-    if (fresh && f->direction != direction) {
+    if (fresh) {
         c.direction = f->direction;
         c.port = f->port;
-    }
-    if (s) {
+        c.file = f->file;
+        c.uid = f->uid;
+    } else if (s) {
         c.file = s->file;
         c.uid = s->uid;
     }
@@ -414,8 +417,11 @@ static __always_inline int socket_packet(struct __sk_buff *skb, __u32 direction)
         count(ABI_COUNT_MALFORMED);
         return CLOSED;
     }
-    if (p.fragment)
-        return OPEN; /* Its first fragment was judged; without that one it is useless. */
+    if (p.fragment) {
+        /* The kernel fragments behind this hook and reassembles before it: somebody made this. */
+        count(ABI_COUNT_STRAY);
+        return CLOSED;
+    }
     if (p.protocol == IPPROTO_ICMP) {
         if (p.icmp == ICMP_LINK)
             return OPEN;
@@ -498,17 +504,13 @@ static __always_inline int stranger_tcp(struct __sk_buff *skb, struct bpf_sock *
     if (sk && sk->type == TYPE_RAW && sk->protocol == IPPROTO_TCP)
         return judge_reset(p); /* The kernel's own control socket. */
     if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
-        const struct abi_config *cfg = get_config();
         struct abi_flow_key key;
-        const struct abi_flow *f;
 
         flow_key(&key, p, ABI_OUT, 0);
-        f = bpf_map_lookup_elem(&flows, &key);
-        if (!f || !cfg || f->active != cfg->active || f->verdict == ABI_DENY) {
+        if (!bpf_map_lookup_elem(&flows, &key)) {
             count(ABI_COUNT_STRAY);
             return CLOSED;
         }
-        return OPEN;
     }
     return judge_flow(skb, p, ABI_OUT, NULL, 0);
 }
@@ -604,6 +606,26 @@ static __always_inline int socket_is_foreign(struct __sk_buff *skb, const struct
     return foreign;
 }
 
+/* Segments inside a TCP connection, and everything of TCP and UDP where no socket can be outside
+ * our cgroup, are the socket hooks' business: one or two bytes tell. */
+static __always_inline int sockets_will_judge(struct __sk_buff *skb, __u32 offset, int family,
+                                              const struct abi_config *cfg)
+{
+    __u8 protocol = 0, first = 0, flags = TCP_SYN;
+    __u32 transport = offset + (family == 2 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+
+    if (bpf_skb_load_bytes(skb, offset + (family == 2 ? 6 : 9), &protocol, 1))
+        return 0;
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
+        return 0;
+    if (cfg->flags & ABI_FLAG_ROOT)
+        return 1;
+    if (protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, offset, &first, 1) ||
+        (family == 1 && first != 0x45) || bpf_skb_load_bytes(skb, transport + 13, &flags, 1))
+        return 0;
+    return !(flags & TCP_SYN);
+}
+
 static __always_inline int nic_in(struct __sk_buff *skb, __u32 offset)
 {
     const struct abi_config *cfg = get_config();
@@ -614,6 +636,8 @@ static __always_inline int nic_in(struct __sk_buff *skb, __u32 offset)
         return OPEN; /* The kernel has its own mind about ARP, and ignores the rest. */
     if (!cfg)
         return CLOSED;
+    if (sockets_will_judge(skb, offset, family, cfg))
+        return OPEN;
     read_packet(skb, offset, family == 2, &p);
     if (p.malformed) {
         count(ABI_COUNT_MALFORMED);
@@ -623,9 +647,7 @@ static __always_inline int nic_in(struct __sk_buff *skb, __u32 offset)
         return OPEN; /* Reassembled before anybody sees it; the first fragment decides. */
     switch (p.protocol) {
     case IPPROTO_TCP:
-        if ((cfg->flags & ABI_FLAG_ROOT) || !(p.tcp_flags & TCP_SYN))
-            return OPEN;
-        if (!socket_is_foreign(skb, &p))
+        if ((cfg->flags & ABI_FLAG_ROOT) || !(p.tcp_flags & TCP_SYN) || !socket_is_foreign(skb, &p))
             return OPEN;
         break;
     case IPPROTO_UDP:
