@@ -290,8 +290,8 @@ class Lab:
         run("ip", "netns", "add", self.net)
         batch = ["link set lo up"]
         for name, bridge in self.world.bridges.items():
-            batch += [f"link add {name} type bridge forward_delay 0 mcast_snooping 0",
-                      f"link set {name} up",
+            batch += [f"link add name {name} type bridge forward_delay 0 mcast_snooping 0",
+                      f"link set dev {name} up",
                       f"addr add {bridge['v4']} dev {name}",
                       f"addr add {bridge['v6']} dev {name} nodad"]
         self._sysctl(self.net, "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
@@ -310,8 +310,8 @@ class Lab:
         """A veth pair: eth0 inside the host, a port called as the host at its bridge."""
         bridge = self.world.hosts[host.name]["bridge"]
         gateways = [self.world.network(bridge, v) for v in (4, 6)]
-        self._ip(self.net, [f"link add {host.name} type veth peer name eth0 netns {host.namespace}",
-                            f"link set {host.name} master {bridge} up"])
+        self._ip(self.net, [f"link add name {host.name} type veth peer name eth0 netns {host.namespace}",
+                            f"link set dev {host.name} master {bridge} up"])
         self._sysctl(host.namespace, "net.ipv6.conf.default.accept_dad=0",
                      "net.ipv6.conf.all.accept_ra=0", "net.ipv6.conf.eth0.accept_dad=0",
                      "net.ipv4.ping_group_range=0 2147483647")

@@ -11,9 +11,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BURST = 64 };
+enum { BURST = 64, RAW_PORT = 7006 };
 
 static uint16_t header_checksum(const struct iphdr *ip)
 {
@@ -43,11 +44,19 @@ static int send_frame(const struct target *t)
                              .sll_halen = 6,
                              .sll_protocol = htons(ETH_P_IP)};
     struct iphdr ip = f.ip;
+    struct ifreq own = {0};
     ssize_t r;
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -errno;
+    snprintf(own.ifr_name, sizeof(own.ifr_name), "%s", t->interface);
+    if (ioctl(fd, SIOCGIFHWADDR, &own) < 0) {
+        r = -errno;
+        close(fd);
+        return (int)r;
+    }
+    memcpy(f.eth.h_source, own.ifr_hwaddr.sa_data, 6); /* A bridge drops frames without one. */
     memcpy(f.eth.h_dest, t->mac, 6);
     memcpy(to.sll_addr, t->mac, 6);
     ip.tot_len = htons(sizeof(f) - sizeof(f.eth));
@@ -65,14 +74,14 @@ static int send_frame(const struct target *t)
     return r < 0 ? (int)r : 0;
 }
 
-/* A packet of any IP protocol: UDP-Lite (136) with ports as UDP has them, else a few bytes. */
+/* A packet of any IP protocol, which begins as a UDP header to RAW_PORT does. */
 static int send_raw(const struct target *t)
 {
     bool v4 = target_is_v4(&t->address);
     struct sockaddr_storage address;
     struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
     socklen_t len = target_address(t, &t->address, &address);
-    uint8_t data[TOKEN_SIZE] = {0, 1, 0x88, 0x0b};
+    uint8_t data[TOKEN_SIZE] = {0, 1, RAW_PORT >> 8, RAW_PORT & 255, 0, TOKEN_SIZE};
     ssize_t r;
     int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, t->port);
 

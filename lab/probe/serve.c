@@ -46,15 +46,21 @@ static void forget(struct socket_state *s)
     free(s);
 }
 
-static void report(const char *kind, const struct sockaddr_in6 *from, uint16_t port)
+/* The token is what run_try() sent: it tells whether a packet without an answer came through. */
+static void report(const char *kind, const struct sockaddr_in6 *from, uint16_t port,
+                   const char *data, size_t size)
 {
-    char text[INET6_ADDRSTRLEN];
+    char text[INET6_ADDRSTRLEN], token[TOKEN_SIZE] = "";
 
+    if (size >= 6 && memcmp(data, "probe ", 6) == 0)
+        snprintf(token, sizeof(token), "%.*s", (int)size, data);
     if (quiet_server)
         return;
     inet_ntop(AF_INET6, &from->sin6_addr, text, sizeof(text));
-    printf("{\"event\": \"%s\", \"from\": \"%s\", \"from_port\": %u, \"port\": %u}\n", kind,
-           strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text, ntohs(from->sin6_port), port);
+    printf("{\"event\": \"%s\", \"from\": \"%s\", \"from_port\": %u, \"port\": %u, "
+           "\"token\": \"%s\"}\n",
+           kind, strncmp(text, "::ffff:", 7) == 0 ? text + 7 : text, ntohs(from->sin6_port), port,
+           token);
 }
 
 static void serve_listener(struct socket_state *s)
@@ -66,7 +72,7 @@ static void serve_listener(struct socket_state *s)
     if (fd < 0)
         return;
     totals.connections++;
-    report("tcp", &from, s->port);
+    report("tcp", &from, s->port, "", 0);
     watch(fd, ROLE_SESSION, s->port);
 }
 
@@ -99,7 +105,7 @@ static void serve_udp(struct socket_state *s)
         if (size < 0)
             return;
         totals.datagrams++;
-        report("udp", &from, s->port);
+        report("udp", &from, s->port, data, (size_t)size);
         (void)sendto(s->fd, data, (size_t)size, 0, (struct sockaddr *)&from, len);
     }
 }

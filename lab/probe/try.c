@@ -165,9 +165,10 @@ static void readable(struct attempt *a)
 
 static void print_result(const struct attempt *a)
 {
-    printf("{\"target\": \"%s\", \"result\": \"%s\", \"errno\": %d, \"ms\": %.2f}\n",
+    printf("{\"target\": \"%s\", \"result\": \"%s\", \"errno\": %d, \"ms\": %.2f, "
+           "\"token\": \"%s\"}\n",
            a->target->text, result_word(a->error), a->error,
-           (double)(a->end_us - a->start_us) / 1000);
+           (double)(a->end_us - a->start_us) / 1000, a->token);
 }
 
 static size_t wait_round(struct attempt *attempts, size_t n, struct pollfd *polls, int wait_ms)

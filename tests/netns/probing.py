@@ -20,12 +20,17 @@ def install_probe(host, *paths):
         target.chmod(0o755)
 
 
-def try_targets(host, targets, exe=PROBE, user=None, limit_ms=1500):
-    """{target: result word} of tries that all run at once."""
+def try_lines(host, targets, exe=PROBE, user=None, limit_ms=1500):
+    """{target: the probe's line: result, errno, token} of tries that all run at once."""
     done = host.run(exe, "try", "-t", str(limit_ms), "-", user=user,
                     stdin="".join(f"{t}\n" for t in targets), timeout=limit_ms / 1000 + 30)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    return {r["target"]: r["result"] for r in lines}
+    return {r["target"]: r for r in lines}
+
+
+def try_targets(host, targets, exe=PROBE, user=None, limit_ms=1500):
+    """{target: result word} of tries that all run at once."""
+    return {t: r["result"] for t, r in try_lines(host, targets, exe, user, limit_ms).items()}
 
 
 def try_one(host, target, exe=PROBE, user=None, limit_ms=1500):

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds while the agent starts, dies, is upgraded or tampered with."""
+import json
+import subprocess
+
+import pytest
+from labkit.system import run, wait_for
+from probing import Running, try_one, try_targets
+from wall import EVIL, GOOD, SERVER, Wall, target
+
+RULES = """
+services:
+  work: [tcp/7001, udp/7001]
+  served: [tcp/7003, udp/7003]
+  free: [tcp/7005, udp/7005]
+allow:
+  - {id: work, from: clients, process: {exe: /opt/t/good}, to: servers, service: work,
+     why: test, owner: test}
+  - {id: served, from: clients, to: servers, served-by: {exe: /opt/t/server}, service: served,
+     why: test, owner: test}
+  - {id: free, from: clients, to: servers, service: free, why: test, owner: test}
+"""
+PORTS = [f"{k},{p}" for k in ("tcp", "udp") for p in (7001, 7003, 7005, 7006)]
+FORBIDDEN = 100_000
+
+
+def allowed_targets(b):
+    return [target(k, b, p, v) for k in ("tcp", "udp") for p in (7001, 7003, 7005) for v in (4, 6)]
+
+
+def denied_targets(b):
+    return [target(k, b, 7006, v) for k in ("tcp", "udp") for v in (4, 6)]
+
+
+def assert_holds(wall):
+    a, b = wall["a"], wall["b"]
+    assert set(try_targets(a, allowed_targets(b), GOOD).values()) == {"open"}
+    assert "open" not in try_targets(a, denied_targets(b), GOOD).values()
+    assert "open" not in try_targets(a, [target("tcp", b, 7001), target("udp", b, 7001)],
+                                     EVIL).values()
+
+
+@pytest.fixture(scope="module")
+def wall():
+    with Wall("l") as wall:
+        with Running(wall["b"], "serve", PORTS, SERVER, options=["-q"]) as server:
+            wall.server = server
+            yield wall
+    assert wall.lab.leftovers() == []
+
+
+def test_sockets_that_were_there_before_the_agent_are_adopted_or_cut(wall):
+    """First in the file: here the agents start for the first time."""
+    a, b = wall["a"], wall["b"]
+    named = [target(k, b, 7001, v) for k in ("tcp", "udp") for v in (4, 6)]
+    with Running(a, "hold", named + allowed_targets(b), GOOD) as good, \
+            Running(a, "hold", named, EVIL) as evil:
+        wall.apply(RULES)
+        while len([x for x in evil.lines if x.get("event") == "cut"]) < len(named):
+            assert evil.next_line(10) is not None
+        before = good.totals()["exchanges"]
+        wait_for(lambda: good.totals()["exchanges"] > before + 50, 10, "the adopted sessions")
+        assert good.end()["cut"] == 0
+    assert_holds(wall)
+
+
+def test_the_listener_that_was_there_before_the_agent_serves_by_its_name(wall):
+    wall.apply(RULES)
+    assert try_one(wall["a"], target("tcp", wall["b"], 7003), EVIL) == "open"
+
+
+def test_enforcement_stays_when_the_agents_are_killed(wall):
+    a, b = wall["a"], wall["b"]
+    wall.apply(RULES)
+    with Running(a, "hold", allowed_targets(b), GOOD) as session:
+        for agent in wall.agents.values():
+            agent.kill()
+        assert_holds(wall)
+        before = session.totals()["exchanges"]
+        wait_for(lambda: session.totals()["exchanges"] > before + 50, 10, "sessions going on")
+        assert session.end()["cut"] == 0
+    wall.apply(RULES)
+    assert_holds(wall)
+
+
+def test_no_connection_breaks_and_no_forbidden_packet_passes_while_agents_restart(wall):
+    """The upgrade: killed and started anew under traffic, on both hosts, with policy changes."""
+    a, b, c = wall["a"], wall["b"], wall["c"]
+    wall.apply(RULES)
+    before = wall.server.totals()
+    count = ["-c", str(FORBIDDEN), "-e"]
+    with Running(a, "hold", allowed_targets(b), GOOD, options=["-i", "5", "-n", "4"]) as session, \
+            Running(a, "flood", [target("udp", b, 7006)], EVIL, options=count) as inside, \
+            Running(c, "flood", [target("udp", b, 7006, 6)], EVIL, options=count) as outside:
+        for agent in [*wall.agents.values()] * 3:
+            agent.kill()
+            agent.start()
+        wall.apply(RULES)
+        sent = [x.end(120) for x in (inside, outside)]
+        end = session.end()
+    assert all(x["sent"] >= FORBIDDEN for x in sent), sent
+    assert end["cut"] == 0 and end["exchanges"] > 200, end
+    after = wall.server.totals()
+    allowed = end["exchanges"]
+    assert after["datagrams"] - before["datagrams"] <= allowed + 100
+    assert_holds(wall)
+
+
+def test_the_policy_does_not_go_back_to_a_lower_revision(wall):
+    wanted = wall.apply(RULES)
+    agent = wall.agents["a"]
+    old = agent.program.read_bytes()
+    newer = wall.apply(RULES)
+    assert newer["a"] > wanted["a"]
+    agent.install_bytes(old)
+    agent.reload()
+    agent.wait_log("revision")
+    assert agent.status()["revision"] == newer["a"]
+    assert_holds(wall)
+
+
+def pinned(wall, name, what):
+    """The pinned files of a host's agent whose names hold a word."""
+    found = [p for p in wall[name].pins.rglob("*") if p.is_file() and what in p.name]
+    assert found, f"no pin with '{what}' in {sorted(wall[name].pins.rglob('*'))}"
+    return found
+
+
+def bpf(*arguments):
+    return json.loads(run("bpftool", "-j", *arguments).stdout or "null")
+
+
+def reported(agent, before):
+    return agent.status()["tampered"] > before
+
+
+def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
+    wall.apply(RULES)
+    agent = wall.agents["a"]
+    before = agent.status()["tampered"]
+    for link in pinned(wall, "a", "connect4"):
+        run("bpftool", "link", "detach", "pinned", link)
+    wait_for(lambda: reported(agent, before), 5, "the report")
+    assert_holds(wall)
+
+
+def test_a_removed_pin_comes_back_and_is_reported(wall):
+    wall.apply(RULES)
+    agent = wall.agents["a"]
+    before = agent.status()["tampered"]
+    pins = pinned(wall, "a", "connect4")
+    for pin in pins:
+        pin.unlink()
+    wait_for(lambda: all(p.exists() for p in pins), 1.5, "the pin")
+    wait_for(lambda: reported(agent, before), 5, "the report")
+    assert_holds(wall)
+
+
+def test_a_deleted_tc_filter_comes_back_within_a_second_and_is_reported(wall):
+    wall.apply(RULES)
+    agent, a = wall.agents["a"], wall["a"]
+    before = agent.status()["tampered"]
+    a.run("tc", "qdisc", "del", "dev", "eth0", "clsact", check=False)
+    for link in [p for p in a.pins.rglob("*") if "tcx" in p.name]:
+        run("bpftool", "link", "detach", "pinned", link)
+    wait_for(lambda: reported(agent, before), 5, "the report")
+    assert_holds(wall)
+
+
+def test_detach_removes_everything_and_the_host_is_flat_again(wall):
+    """Last in the file."""
+    a, b = wall["a"], wall["b"]
+    wall.apply(RULES)
+    for agent in wall.agents.values():
+        agent.kill()
+        agent.detach()
+    assert not a.pins.exists() and not b.pins.exists()
+    every = allowed_targets(b) + denied_targets(b)
+    assert set(try_targets(a, every, EVIL).values()) == {"open"}
+    assert subprocess.PIPE
