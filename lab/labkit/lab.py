@@ -16,7 +16,7 @@ from labkit.system import (BPFFS, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, HOME,
                            enter_namespace, kill_cgroup, mount, run, unshare, wait_for)
 from labkit.world import World
 
-OWN_FOLDERS = ("opt", "run", "tmp", "home", "root", "var/log", "var/lib/suimitsu", "etc/suimitsu")
+OWN_FOLDERS = ("opt", "run", "tmp", "home", "root", "var/log", "var/lib")  # /var/lib last: HOME
 OWN_FILES = ("hosts", "hostname", "passwd", "group", "shadow")
 
 
@@ -147,6 +147,7 @@ class Host:
         self.path("root").chmod(0o700)
         self.path("run/lock").mkdir(exist_ok=True)
         etc = self.path("etc")
+        etc.mkdir(exist_ok=True)
         world = self.lab.world
         lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost"]
         lines += [f"{a} {name}" for name in world.hosts for a in world.addresses(name)]
@@ -178,9 +179,7 @@ class Host:
         for name in OWN_FILES:
             mount(self.path(f"etc/{name}"), f"/etc/{name}", None, MS_BIND)
         for folder in OWN_FOLDERS:
-            target = pathlib.Path("/", folder)
-            target.mkdir(parents=True, exist_ok=True)
-            mount(self.path(folder), target, None, MS_BIND)
+            mount(self.path(folder), pathlib.Path("/", folder), None, MS_BIND)
         if not ROOT.exists():
             ROOT.mkdir(parents=True)
             mount(f"/proc/self/fd/{tree}", ROOT, None, MS_BIND | MS_REC)
@@ -265,17 +264,26 @@ class Lab:
         except BaseException:
             self.down()
             raise
+        self._unlock()
         return self
 
     def _lock(self):
         """One lab command at a time changes a world; the lock ends with the process."""
-        HOME.mkdir(parents=True, exist_ok=True)
         path = HOME / f".{self.prefix}{self.world.name}.lock"
-        self._lock_file = open(path, "w")
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError(f"another lab command is working on world {self.world.name}") from None
+
+        def locked():
+            HOME.mkdir(parents=True, exist_ok=True)
+            file = open(path, "w")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(file.fileno()).st_ino == path.stat().st_ino:  # Not removed meanwhile.
+                    self._lock_file = file
+                    return True
+            except (BlockingIOError, FileNotFoundError):
+                pass
+            file.close()
+            return False
+        wait_for(locked, 5, f"another lab command that works on world {self.world.name}")
 
     def _unlock(self):
         if getattr(self, "_lock_file", None):

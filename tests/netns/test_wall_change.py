@@ -124,6 +124,6 @@ def test_a_denied_connection_is_reported_with_program_layer_and_rule(wall):
     agent = wall.agents["a"]
     assert try_one(wall["a"], target("tcp", wall["b"], 7003), GOOD) == "denied"
     flow = agent.wait_flow(verdict="deny", port=7003, layer="never", rule="no-three")
-    assert flow["direction"] == "out" and flow["program"] == GOOD
+    assert flow["direction"] == "out" and flow["process"] == GOOD
     assert try_one(wall["a"], target("tcp", wall["b"], 7001), GOOD) == "open"
     agent.wait_flow(verdict="allow", port=7001, layer="allow", rule="one")

@@ -114,7 +114,7 @@ def test_the_policy_does_not_go_back_to_a_lower_revision(wall):
     assert newer["a"] > wanted["a"]
     agent.install_bytes(old)
     agent.reload()
-    agent.wait_log("revision")
+    wait_for(lambda: "revision" in agent.log().rsplit("\n", 2)[-2], 5, "the refusal in the log")
     assert agent.status()["revision"] == newer["a"]
     assert_holds(wall)
 
@@ -131,13 +131,13 @@ def bpf(*arguments):
 
 
 def reported(agent, before):
-    return agent.status()["tampered"] > before
+    return agent.status()["tampers_repaired"] > before
 
 
 def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
     wall.apply(RULES)
     agent = wall.agents["a"]
-    before = agent.status()["tampered"]
+    before = agent.status()["tampers_repaired"]
     for link in pinned(wall, "a", "connect4"):
         run("bpftool", "link", "detach", "pinned", link)
     wait_for(lambda: reported(agent, before), 5, "the report")
@@ -147,7 +147,7 @@ def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
 def test_a_removed_pin_comes_back_and_is_reported(wall):
     wall.apply(RULES)
     agent = wall.agents["a"]
-    before = agent.status()["tampered"]
+    before = agent.status()["tampers_repaired"]
     pins = pinned(wall, "a", "connect4")
     for pin in pins:
         pin.unlink()
@@ -159,7 +159,7 @@ def test_a_removed_pin_comes_back_and_is_reported(wall):
 def test_a_deleted_tc_filter_comes_back_within_a_second_and_is_reported(wall):
     wall.apply(RULES)
     agent, a = wall.agents["a"], wall["a"]
-    before = agent.status()["tampered"]
+    before = agent.status()["tampers_repaired"]
     a.run("tc", "qdisc", "del", "dev", "eth0", "clsact", check=False)
     for link in [p for p in a.pins.rglob("*") if "tcx" in p.name]:
         run("bpftool", "link", "detach", "pinned", link)

@@ -69,27 +69,29 @@ class Agent:
         self.host = host
         self.process = None
         self.flows_path = "/var/log/flows.json"
-        self.program = host.path("/var/lib/suimitsu") / "program"
+        self.program = host.path("/opt/t/program")
         self.options = ["--instance", host.namespace]
 
-    def start(self, limit_s=20):
-        """Starts it and waits until it enforces the program that is there."""
+    def start(self):
+        """Starts it in the background; wait_revision() tells when it enforces."""
         self.process = self.host.start("agent", [
             BIN / "suimitsu-agent", "run", *self.options, "--cgroup", self.host.cgroup,
-            "--state-dir", "/var/lib/suimitsu", "--run-dir", "/run/suimitsu",
-            "--program", "/var/lib/suimitsu/program", "--flows", self.flows_path])
+            "--program", "/opt/t/program", "--flows", self.flows_path])
 
     def install(self, source):
         """Puts a compiled program where the agent reads it, whole."""
+        self.install_bytes(pathlib.Path(source).read_bytes())
+
+    def install_bytes(self, data):
         new = self.program.with_name("program.new")
-        new.write_bytes(pathlib.Path(source).read_bytes())
+        new.write_bytes(data)
         new.rename(self.program)
 
     def reload(self):
         os.kill(self.process.pid, signal.SIGHUP)
 
     def status(self):
-        done = self.host.run(BIN / "suimitsu-agent", "status", *self.options, "-o", "json",
+        done = self.host.run(BIN / "suimitsu-agent", "status", "-o", "json",
                              check=False)
         if done.returncode:
             raise LabError(f"status of {self.host.name}: {done.stderr or done.stdout}")
@@ -98,9 +100,8 @@ class Agent:
     def wait_revision(self, revision, limit_s=20):
         def there():
             if self.process.poll() is not None:
-                log = self.host.path("var/log/agent.log").read_text(errors="replace")
                 raise LabError(f"agent on {self.host.name} ended with {self.process.returncode}: "
-                               f"{log[-2000:]}")
+                               f"{self.log()[-2000:]}")
             try:
                 return self.status().get("revision") == revision
             except LabError:
@@ -123,7 +124,7 @@ class Agent:
         return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
 
     def wait_flow(self, limit_s=10, **fields):
-        """The first flow event with these fields."""
+        """The first flow event with these fields; the agent reports at least once a second."""
         def found():
             for flow in self.flows():
                 if all(flow.get(k) == v for k, v in fields.items()):
@@ -131,6 +132,12 @@ class Agent:
             return None
         return wait_for(found, limit_s, f"a flow event with {fields} on {self.host.name}; "
                                         f"last: {self.flows()[-3:]}", 0.05)
+
+    def notices(self):
+        return [x for x in self.flows() if "notice" in x]
+
+    def log(self):
+        return self.host.path("var/log/agent.log").read_text(errors="replace")
 
     def detach(self):
         self.host.run(BIN / "suimitsu-agent", "detach", *self.options)
