@@ -5,6 +5,9 @@
  *     load tcp  ADDRESS PORT COUNT    COUNT times: connect, one request, one answer, close
  *     load udp  ADDRESS PORT COUNT    COUNT datagrams of 64 bytes in bursts, each acknowledged
  *     load bulk ADDRESS PORT BYTES    one connection, BYTES to the server
+ *     load lookups ADDRESS skewed|uniform ENTRIES COUNT
+ *                                     COUNT times: connect() to a random pair of ADDRESS + i / 100
+ *                                     and port 20000 + i % 100; where it leads does not matter
  *     load rate ADDRESS PORT COUNT    as tcp, COUNT a second, until stdin ends
  *
  * One thread each, blocking, so that the CPU time of both ends is the work and nothing else. */
@@ -123,6 +126,35 @@ static void run_rate(const struct sockaddr_in *a, uint64_t rate)
     printf("{\"connections\": %lu}\n", n);
 }
 
+static uint32_t next_random(uint32_t *state) /* xorshift32 (Marsaglia 2003). */
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* Skewed: nine of ten go to 64 pairs, as most traffic of a host goes to few peers. */
+static void run_lookups(const char *base, bool skewed, uint32_t entries, uint64_t count)
+{
+    struct sockaddr_in a = to_address(base, "0");
+    uint32_t first = ntohl(a.sin_addr.s_addr), state = 1;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t r = next_random(&state), few = entries < 64 ? entries : 64;
+        uint32_t which = r / 10 % (skewed && r % 10 ? few : entries);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+        a.sin_addr.s_addr = htonl(first + which / 100);
+        a.sin_port = htons((uint16_t)(20000 + which % 100));
+        if (fd < 0)
+            die("socket");
+        if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 && errno == EPERM)
+            die("connect");
+        close(fd);
+    }
+}
+
 static void serve_tcp(int epoll, int listener, int fd)
 {
     static char data[BULK];
@@ -192,8 +224,14 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(kind, "serve") == 0)
         run_serve(argv[2]);
+    if (argc == 6 && strcmp(kind, "lookups") == 0) {
+        run_lookups(argv[2], argv[3][0] == 's', (uint32_t)strtoul(argv[4], NULL, 10),
+                    strtoull(argv[5], NULL, 10));
+        return 0;
+    }
     if (argc != 5) {
-        fprintf(stderr, "usage: load serve PORT | load tcp|udp|bulk|rate ADDRESS PORT COUNT\n");
+        fprintf(stderr, "usage: load serve PORT | load tcp|udp|bulk|rate ADDRESS PORT COUNT\n"
+                        "       load lookups ADDRESS skewed|uniform ENTRIES COUNT\n");
         return 2;
     }
     a = to_address(argv[2], argv[3]);

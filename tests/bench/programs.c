@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* programs.c - verdict programs of a wanted size, and the time that user space takes to look up
  *
- *     programs make SELF PEER PORT SERVER CLIENT ENTRIES FILE
+ *     programs make REVISION SELF PEER PORT SERVER CLIENT ENTRIES FILE
  *     programs lookup ENTRIES LOOKUPS skewed|uniform
  *
  * 'make' writes the program of the endpoint SELF, with ENTRIES entries over remote identities and
@@ -116,7 +116,6 @@ static void check(struct program *p)
 {
     const char *what = NULL;
 
-    p->revision = 1;
     p->mode = MODE_ENFORCE;
     if (program_check(p, &what) < 0) {
         fprintf(stderr, "programs: the program is not well formed: %s\n", what);
@@ -130,13 +129,14 @@ static int make(char **words)
     struct buf b = {0};
     FILE *f;
 
-    fill(p, strtoul(words[5], NULL, 10), 4);
-    add_real(p, words);
+    fill(p, strtoul(words[6], NULL, 10), 4);
+    p->revision = strtoull(words[0], NULL, 10);
+    add_real(p, words + 1);
     check(p);
     program_encode(p, &b);
-    f = fopen(words[6], "we");
+    f = fopen(words[7], "we");
     if (!f || fwrite(b.data, 1, b.size, f) != b.size || fclose(f) != 0) {
-        fprintf(stderr, "programs: cannot write %s\n", words[6]);
+        fprintf(stderr, "programs: cannot write %s\n", words[7]);
         return 1;
     }
     buf_done(&b);
@@ -200,11 +200,11 @@ static int lookup(char **words)
 
 int main(int argc, char **argv)
 {
-    if (argc == 9 && strcmp(argv[1], "make") == 0)
+    if (argc == 10 && strcmp(argv[1], "make") == 0)
         return make(argv + 2);
     if (argc == 5 && strcmp(argv[1], "lookup") == 0)
         return lookup(argv + 2);
-    fprintf(stderr, "usage: programs make SELF PEER PORT SERVER CLIENT ENTRIES FILE\n"
+    fprintf(stderr, "usage: programs make REVISION SELF PEER PORT SERVER CLIENT ENTRIES FILE\n"
                     "       programs lookup ENTRIES LOOKUPS skewed|uniform\n");
     return 2;
 }

@@ -72,11 +72,12 @@ class Agent:
         self.program = host.path("/opt/t/program")
         self.options = ["--instance", host.namespace]
 
-    def start(self):
+    def start(self, flows=True):
         """Starts it in the background; wait_revision() tells when it enforces."""
         self.process = self.host.start("agent", [
             BIN / "suimitsu-agent", "run", *self.options, "--cgroup", self.host.cgroup,
-            "--program", "/opt/t/program", "--flows", self.flows_path])
+            "--program", "/opt/t/program",
+            *(["--flows", self.flows_path] if flows else [])])
 
     def install(self, source):
         """Puts a compiled program where the agent reads it, whole."""
