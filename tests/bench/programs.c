@@ -17,6 +17,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "core/program.h"
+#include "sys/sealed.h"
 #include "wire/records.h"
 
 enum { SERVICES = 100, FIRST_PORT = 20000, ADDRESSES_MAX = 100000 };
@@ -126,21 +127,18 @@ static void check(struct program *p)
 static int make(char **words)
 {
     CLEANUP(program_freep) struct program *p = program_new();
-    struct buf b = {0};
-    FILE *f;
-
+    struct buf b = BUF_INIT;
+    int r;
     fill(p, strtoul(words[6], NULL, 10), 4);
     p->revision = strtoull(words[0], NULL, 10);
     add_real(p, words + 1);
     check(p);
     program_encode(p, &b);
-    f = fopen(words[7], "we");
-    if (!f || fwrite(b.data, 1, b.size, f) != b.size || fclose(f) != 0) {
-        fprintf(stderr, "programs: cannot write %s\n", words[7]);
-        return 1;
-    }
+    r = sealed_write(words[7], b.data, b.size);
     buf_done(&b);
-    return 0;
+    if (r < 0)
+        fprintf(stderr, "programs: cannot write %s: %s\n", words[7], strerror(-r));
+    return r < 0;
 }
 
 static double now_s(void)

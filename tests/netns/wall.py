@@ -10,7 +10,7 @@ from labkit import Lab, World, inventory
 from labkit.system import ROOT, LabError, run, wait_for
 from probing import PROBE, Running, install_probe
 
-BIN = ROOT / "build" / "bin"
+BUILD = ROOT / "build"
 
 # lan 10.77.0.0/24 fd77::/64:   a .1 --+-- b .2     agents on a and b, or on one of them;
 #                                      |            c never has one
@@ -35,6 +35,16 @@ groups:
   others: {match: {role: other}}
 """
 GOOD, EVIL, SERVER, OTHER = "/opt/t/good", "/opt/t/evil", "/opt/t/server", "/opt/t/other"
+
+
+def binary(name):
+    """A program of ours, as it was built."""
+    for path in [BUILD / "bin" / name, *sorted((BUILD / "src").glob(f"*/{name}"))]:
+        if path.is_file():
+            return path
+    raise LabError(f"{name} is not built: run `make build`")
+
+
 _revision = iter(range(1, 1 << 30))
 
 
@@ -55,7 +65,7 @@ def compile_policy(folder, policy, world_inventory, endpoint):
     (folder / "policy.yaml").write_text(policy)
     (folder / "inventory.json").write_text(json.dumps(world_inventory))
     program = folder / f"{endpoint}.program.new"
-    run(BIN / "suimitsu", "policy", "compile", folder / "policy.yaml", "--inventory",
+    run(binary("suimitsu"), "policy", "compile", folder / "policy.yaml", "--inventory",
         folder / "inventory.json", "--endpoint", endpoint, "--revision", revision, "-o", program)
     final = folder / f"{endpoint}.program"
     program.rename(final)
@@ -75,7 +85,7 @@ class Agent:
     def start(self, flows=True):
         """Starts it in the background; wait_revision() tells when it enforces."""
         self.process = self.host.start("agent", [
-            BIN / "suimitsu-agent", "run", *self.options, "--cgroup", self.host.cgroup,
+            binary("suimitsu-agent"), "run", *self.options, "--cgroup", self.host.cgroup,
             "--program", "/opt/t/program",
             *(["--flows", self.flows_path] if flows else [])])
 
@@ -92,7 +102,7 @@ class Agent:
         os.kill(self.process.pid, signal.SIGHUP)
 
     def status(self):
-        done = self.host.run(BIN / "suimitsu-agent", "status", "-o", "json",
+        done = self.host.run(binary("suimitsu-agent"), "status", "-o", "json",
                              check=False)
         if done.returncode:
             raise LabError(f"status of {self.host.name}: {done.stderr or done.stdout}")
@@ -141,7 +151,7 @@ class Agent:
         return self.host.path("var/log/agent.log").read_text(errors="replace")
 
     def detach(self):
-        self.host.run(BIN / "suimitsu-agent", "detach", *self.options)
+        self.host.run(binary("suimitsu-agent"), "detach", *self.options)
 
 
 def agent_pids(host):
@@ -208,5 +218,5 @@ def target(kind, host, port=None, version=4, *options):
     return ",".join([*words, *options])
 
 
-__all__ = ["Agent", "EVIL", "GOOD", "GROUPS", "OTHER", "PROBE", "Running", "SERVER", "Wall",
+__all__ = ["Agent", "EVIL", "GOOD", "GROUPS", "OTHER", "PROBE", "Running", "SERVER", "Wall", "binary",
            "agent_pids", "compile_policy", "make_lab", "target", "yaml"]
