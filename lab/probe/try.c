@@ -208,6 +208,7 @@ int run_try(struct target *targets, size_t n, int limit_ms)
     for (size_t i = 0; i < n; i++) {
         attempts[i].target = &targets[i];
         begin(&attempts[i], (unsigned)i);
+        left -= attempts[i].state == STATE_DONE;
     }
     while (left > 0 && now_us() < end)
         left = wait_round(attempts, n, polls, (int)((end - now_us()) / 1000) + 1);

@@ -108,16 +108,20 @@ class Agent:
             raise LabError(f"status of {self.host.name}: {done.stderr or done.stdout}")
         return json.loads(done.stdout)
 
-    def wait_revision(self, revision, limit_s=20):
+    def wait_running(self, condition=lambda status: True, what="the agent", limit_s=20):
+        """Waits until the agent answers and its status satisfies the condition."""
         def there():
             if self.process.poll() is not None:
                 raise LabError(f"agent on {self.host.name} ended with {self.process.returncode}: "
                                f"{self.log()[-2000:]}")
             try:
-                return self.status().get("revision") == revision
+                return condition(self.status())
             except LabError:
                 return False
-        wait_for(there, limit_s, f"revision {revision} on {self.host.name}", 0.02)
+        wait_for(there, limit_s, f"{what} on {self.host.name}", 0.02)
+
+    def wait_revision(self, revision, limit_s=20):
+        self.wait_running(lambda s: s["revision"] == revision, f"revision {revision}", limit_s)
 
     def kill(self, sign=signal.SIGKILL):
         """Ends the agent and all its processes; the enforcement must stay."""
