@@ -92,6 +92,7 @@ struct ipc_flow {
     uint8_t layer;
     uint8_t pad[2];
     char process[PROGRAM_PATH_SIZE];
+    char script[PROGRAM_PATH_SIZE];
     char user[PROGRAM_NAME_SIZE];
 };
 

@@ -215,6 +215,7 @@ enum abi_event_kind {
     ABI_EVENT_FLOW = 1, /* A connection, or a datagram flow, was judged. */
     ABI_EVENT_CLOSE,    /* It ended: bytes. */
     ABI_EVENT_PROGRAM,  /* A program file was seen for the first time: its path. */
+    ABI_EVENT_SCRIPT,   /* A process became an interpreter of this script. */
 };
 
 struct abi_event {

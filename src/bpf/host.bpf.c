@@ -133,6 +133,7 @@ static __always_inline int judge_socket(struct abi_socket *s, struct connection 
 
     c->file = s->file;
     c->uid = s->uid;
+    c->pid = s->pid;
     judge(c, &d);
     remember(s, c, &d);
     if (d.verdict == ABI_DENY) {
@@ -141,7 +142,7 @@ static __always_inline int judge_socket(struct abi_socket *s, struct connection 
     }
     if (!(s->flags & ABI_SOCKET_REPORTED)) {
         s->flags |= ABI_SOCKET_REPORTED;
-        report_flow(c, &d, s->pid);
+        report_flow(c, &d);
     }
     return OPEN;
 }
@@ -277,11 +278,12 @@ __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 d
         c.file = s->file;
         c.uid = s->uid;
     }
+    c.pid = s ? s->pid : 0;
     judge(&c, &d);
     if (d.verdict == ABI_DENY)
         report_denial(&c, &d);
     else if (!fresh)
-        report_flow(&c, &d, s ? s->pid : 0);
+        report_flow(&c, &d);
     if (fresh) {
         f->active = d.active;
         f->verdict = d.verdict;
@@ -384,6 +386,7 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
 
         c.file = s->file;
         c.uid = s->uid;
+        c.pid = s->pid;
         judge(&c, &d);
         if (d.verdict == ABI_DENY)
             report_denial(&c, &d);

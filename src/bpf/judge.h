@@ -14,6 +14,7 @@ struct connection {
     struct abi_file file; /* This end's program; zeros: unknown. */
     struct abi_address remote;
     __u32 uid;
+    __u32 pid;  /* 0: unknown.  For reports only. */
     __u16 port; /* Destination port, ICMP type in ICMPv4's numbers, or 0. */
     __u8 protocol;
     __u8 direction;

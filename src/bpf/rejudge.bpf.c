@@ -57,6 +57,7 @@ int rejudge(struct bpf_iter__tcp *ctx)
     c.port = c.direction == ABI_IN ? port : bpf_ntohs(sk->skc_dport);
     c.file = s->file;
     c.uid = s->uid;
+    c.pid = s->pid;
     judge(&c, &d);
     s->active = d.active;
     s->remote = c.remote;
@@ -71,7 +72,7 @@ int rejudge(struct bpf_iter__tcp *ctx)
     if (d.verdict != ABI_DENY) {
         if (!(s->flags & ABI_SOCKET_REPORTED)) {
             s->flags |= ABI_SOCKET_REPORTED;
-            report_flow(&c, &d, s->pid);
+            report_flow(&c, &d);
         }
         return 0;
     }

@@ -19,6 +19,7 @@ static __always_inline void fill_event(struct abi_event *e, __u32 kind, const st
     e->identity = d->identity;
     e->rule = d->rule;
     e->uid = c->uid;
+    e->pid = c->pid;
     e->port = c->port;
     e->protocol = c->protocol;
     e->direction = c->direction;
@@ -74,7 +75,7 @@ __noinline int report_denial(const struct connection *c, const struct decision *
 }
 
 /* A connection or flow that passes, once. */
-__noinline int report_flow(const struct connection *c, const struct decision *d, __u32 pid)
+__noinline int report_flow(const struct connection *c, const struct decision *d)
 {
     struct abi_event *e;
 
@@ -87,7 +88,6 @@ __noinline int report_flow(const struct connection *c, const struct decision *d,
         return 0;
     }
     fill_event(e, ABI_EVENT_FLOW, c, d);
-    e->pid = pid;
     bpf_ringbuf_submit(e, 0);
     return 0;
 }

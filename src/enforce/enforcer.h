@@ -19,6 +19,7 @@ struct enforcer_flow { /* Connections or denials of one kind since the last repo
     uint8_t protocol;    /* IPPROTO_*; ICMPv6 as IPPROTO_ICMP. */
     uint16_t port;       /* Destination port, or ICMP type in ICMPv4's numbers. */
     const char *process; /* This end's program file; "" when unknown. */
+    const char *script;  /* What that program interprets, as it was called; "" when unknown. */
     uint32_t uid;
     uint32_t pid;      /* 0: unknown. */
     uint32_t rule;     /* Number in the program of 'revision'; 0: none. */

@@ -24,6 +24,7 @@ static struct enforcer_flow flow_to(uint16_t port, enum verdict verdict)
 {
     return (struct enforcer_flow){.verdict = verdict,
                                   .process = "/usr/bin/curl",
+                                  .script = "",
                                   .port = port,
                                   .protocol = 6,
                                   .count = 1,

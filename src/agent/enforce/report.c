@@ -18,6 +18,7 @@ struct key { /* Compared as bytes: zeroed before it is filled. */
     uint8_t protocol, direction, verdict, layer;
     uint8_t pad[2];
     char process[PROGRAM_PATH_SIZE];
+    char script[PROGRAM_PATH_SIZE];
 };
 
 struct record {
@@ -113,6 +114,7 @@ static void key_of(struct key *k, const struct enforcer_flow *f)
     k->verdict = (uint8_t)f->verdict;
     k->layer = (uint8_t)f->layer;
     memcpy(k->process, f->process, strnlen(f->process, sizeof(k->process) - 1));
+    memcpy(k->script, f->script, strnlen(f->script, sizeof(k->script) - 1));
 }
 
 static struct record *open_record(struct report *r, const struct key *k, uint64_t now_ms)
@@ -132,6 +134,7 @@ static struct record *open_record(struct report *r, const struct key *k, uint64_
                                 .verdict = k->verdict,
                                 .layer = k->layer};
     memcpy(x->flow.process, k->process, sizeof(x->flow.process));
+    memcpy(x->flow.script, k->script, sizeof(x->flow.script));
     (void)snprintf(x->flow.user, sizeof(x->flow.user), "%s", name_of(r, k->uid));
     HASH_ADD(hh, r->records, key, sizeof(x->key), x);
     return x;

@@ -201,13 +201,13 @@ void enforce_write_flow(struct enforce *e, const struct ipc_flow *f)
         f->rule <= e->running->n_rules)
         rule = e->running->rules[f->rule - 1].id;
     line = json_pack(
-        "{s:I, s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
+        "{s:I, s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
         "time_ms", (json_int_t)f->first_ms, "direction",
         f->direction == DIRECTION_OUT ? "out" : "in", "verdict",
         verdict_name((enum verdict)f->verdict), "layer", layer_name((enum layer)f->layer), "rule",
         rule, "remote", address_format(&f->remote, remote), "protocol",
-        protocol_text(f->protocol, number), "port", (int)f->port, "process", f->process, "user",
-        f->user, "uid", (json_int_t)f->uid, "pid", (json_int_t)f->pid, "count",
+        protocol_text(f->protocol, number), "port", (int)f->port, "process", f->process, "script",
+        f->script, "user", f->user, "uid", (json_int_t)f->uid, "pid", (json_int_t)f->pid, "count",
         (json_int_t)f->count, "bytes_out", (json_int_t)f->bytes_out, "bytes_in",
         (json_int_t)f->bytes_in, "revision", (json_int_t)f->revision);
     if (line)

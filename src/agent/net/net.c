@@ -460,6 +460,7 @@ static void take_flow(struct net *n, const struct ipc_flow *f)
                               .bytes_out = f->bytes_out,
                               .bytes_in = f->bytes_in};
     (void)snprintf(to->process, sizeof(to->process), "%s", f->process);
+    (void)snprintf(to->script, sizeof(to->script), "%s", f->script);
     (void)snprintf(to->user, sizeof(to->user), "%s", f->user);
     if (n->flows->flows.n_flows == BATCH_FLOWS)
         send_flows(n);

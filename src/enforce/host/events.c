@@ -27,6 +27,45 @@ struct seen_program {
     UT_hash_handle hh; /* In order of insertion: the head is the oldest. */
 };
 
+struct seen_script {
+    uint32_t pid;
+    char *path;
+    UT_hash_handle hh;
+};
+
+static void forget_script(struct host *h, struct seen_script *s)
+{
+    HASH_DEL(h->scripts, s);
+    free(s->path);
+    free(s);
+}
+
+static void learn_script(struct host *h, const struct abi_program_event *e)
+{
+    struct seen_script *s;
+
+    HASH_FIND(hh, h->scripts, &e->pid, sizeof(e->pid), s);
+    if (s)
+        forget_script(h, s);
+    if (e->path[ABI_PATH_SIZE - 1] != 0 || !e->complete)
+        return;
+    if (HASH_COUNT(h->scripts) >= MAX_PATHS)
+        forget_script(h, h->scripts);
+    s = xcalloc(1, sizeof *s);
+    s->pid = e->pid;
+    s->path = xstrdup(e->path);
+    HASH_ADD(hh, h->scripts, pid, sizeof(s->pid), s);
+}
+
+static const char *script_of(const struct host *h, uint32_t pid)
+{
+    struct seen_script *s = NULL;
+
+    if (pid)
+        HASH_FIND(hh, h->scripts, &pid, sizeof(pid), s);
+    return s ? s->path : "";
+}
+
 static void forget(struct host *h, struct seen_program *p)
 {
     HASH_DEL(h->programs, p);
@@ -81,6 +120,7 @@ static void give_flow(struct host *h, const struct abi_event *e)
                               .protocol = e->protocol,
                               .port = e->port,
                               .process = path_of(h, &e->file),
+                              .script = script_of(h, e->pid),
                               .uid = e->uid,
                               .pid = e->pid,
                               .rule = e->rule,
@@ -102,6 +142,8 @@ static int take_event(void *h_, void *data, size_t size)
     memcpy(&kind, data, sizeof(kind));
     if (kind == ABI_EVENT_PROGRAM && size >= sizeof(struct abi_program_event))
         learn_path(h, data);
+    else if (kind == ABI_EVENT_SCRIPT && size >= sizeof(struct abi_program_event))
+        learn_script(h, data);
     else if (size >= sizeof(struct abi_event))
         give_flow(h, data);
     return 0;
@@ -118,8 +160,11 @@ int events_open(struct host *h, struct buf *why)
 
 void events_done(struct host *h)
 {
+    struct seen_script *s, *next_script;
     struct seen_program *p, *next;
 
+    HASH_ITER (hh, h->scripts, s, next_script)
+        forget_script(h, s);
     HASH_ITER (hh, h->programs, p, next)
         forget(h, p);
     ring_buffer__free(h->ring);

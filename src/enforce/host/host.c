@@ -19,6 +19,7 @@
 #include "enforce/host/internal.h"
 #include "host.skel.h"
 #include "rejudge.skel.h"
+#include "script.skel.h"
 #include "sweep.skel.h"
 
 void host_notice(struct host *h, enum enforcer_notice kind, const char *format, ...)
@@ -107,6 +108,12 @@ static int load(struct host *h, struct buf *why)
         rejudge_bpf__destroy(h->rejudge); /* Before Linux 6.5: connections starve instead. */
         h->rejudge = NULL;
     }
+    h->script = script_bpf__open();
+    if (h->script && (set_pin_paths(h->script->obj, h->pin_dir) < 0 ||
+                      script_bpf__load(h->script) < 0 || script_bpf__attach(h->script) < 0)) {
+        script_bpf__destroy(h->script);
+        h->script = NULL;
+    }
     return 0;
 }
 
@@ -183,6 +190,7 @@ void host_free(struct host *h)
         close_fd(h->links[i].fd);
     close_fd(h->cgroup_fd);
     close_fd(h->netlink_fd);
+    script_bpf__destroy(h->script);
     rejudge_bpf__destroy(h->rejudge);
     sweep_bpf__destroy(h->sweep);
     host_bpf__destroy(h->bpf);

@@ -10,6 +10,7 @@
 struct host_bpf;
 struct sweep_bpf;
 struct rejudge_bpf;
+struct script_bpf;
 struct bpf_map;
 struct bpf_program;
 struct ring_buffer;
@@ -59,6 +60,7 @@ struct host {
     struct host_bpf *bpf;
     struct sweep_bpf *sweep;
     struct rejudge_bpf *rejudge; /* NULL: the kernel cannot destroy sockets. */
+    struct script_bpf *script;   /* NULL: scripts are not reported. */
     struct abi_config config;    /* As it must be in the kernel. */
     struct host_slot slots[ABI_SLOTS];
     struct host_link links[HOST_LINKS];
@@ -73,6 +75,7 @@ struct host {
         uint64_t active, revision;
     } generations[GENERATIONS_KEPT];
     struct seen_program *programs; /* Path of each abi_file, by events. */
+    struct seen_script *scripts;   /* Script of each process, by events. */
     uint64_t counters_told[ABI_COUNTERS];
     uint64_t n_tampers;
     uint64_t n_flushes;

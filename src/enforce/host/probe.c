@@ -11,6 +11,7 @@
 #include "enforce/host/internal.h"
 #include "host.skel.h"
 #include "rejudge.skel.h"
+#include "script.skel.h"
 #include "sweep.skel.h"
 
 static struct host_feature *add(struct host_feature features[], size_t room, size_t *n,
@@ -67,6 +68,15 @@ static int try_rejudge(void)
     return r;
 }
 
+static int try_script(void)
+{
+    struct script_bpf *bpf = script_bpf__open_and_load();
+    int r = bpf ? 0 : -errno;
+
+    script_bpf__destroy(bpf);
+    return r;
+}
+
 static int no_output(enum libbpf_print_level level, const char *format, va_list args)
 {
     (void)level;
@@ -116,6 +126,11 @@ size_t host_probe(struct host_feature features[], size_t room)
     say_errno(add(features, room, &n, "bpf_sock_destroy",
                   "connections that a change forbids are reset", false, r == 0,
                   "before Linux 6.5: they starve, without a reset to the peer"),
+              r);
+    r = try_script();
+    say_errno(add(features, room, &n, "exec tracepoint",
+                  "reports name the script of an interpreter", false, r == 0,
+                  "reports name the interpreter only"),
               r);
     (void)add(features, room, &n, "LSM", "packet sockets could be refused at creation", false,
               has_program(BPF_PROG_TYPE_LSM) && access("/sys/kernel/security", F_OK) == 0,
