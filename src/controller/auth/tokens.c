@@ -12,13 +12,6 @@
 
 enum { SECRET_BYTES = 32, KEY_SIZE = 64 };
 
-const char *role_name(enum role role)
-{
-    static const char *const names[] = {"none", "viewer", "admin"};
-
-    return names[role];
-}
-
 int role_parse(const char *name, enum role *ret_role)
 {
     if (strcmp(name, "viewer") == 0)

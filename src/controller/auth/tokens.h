@@ -15,10 +15,9 @@
 
 #include "base/base.h"
 #include "base/buf.h"
+#include "controller/role.h"
 #include "core/program.h"
 #include "store/store.h"
-
-enum role { ROLE_NONE, ROLE_VIEWER, ROLE_ADMIN };
 
 enum {
     TOKEN_SIZE = 192,
@@ -28,7 +27,6 @@ enum {
     TOKEN_MAX_LIVE = 10000,
 };
 
-const char *role_name(enum role role);
 int role_parse(const char *name, enum role *ret_role); /* -EINVAL: neither admin nor viewer. */
 
 /* Each writes one document and one audit entry by 'actor'.  Errors as store_commit(); -E2BIG: too

@@ -1,0 +1,721 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sessions and what is sent to them; see dist.h. */
+#include "controller/dist/dist.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/date.h"
+#include "base/log.h"
+#include "controller/dist/enforcer.h"
+#include "controller/json.h"
+#include "wire/delta.h"
+#include "wire/frame.h"
+
+enum {
+    TICK_MS = 500,
+    HANDSHAKE_MS = 10000,
+    IDLE_MS = 60000, /* Six polls. */
+    CONTEND_MS = 3000,
+    MAX_OUT = 96 << 20,
+};
+
+enum stage { STRANGER, GREETING, CONTENDING, LIVE, LEAVING };
+
+struct session {
+    struct dist *dist;
+    struct channel *channel;
+    struct session *next;
+    enum stage stage;
+    char endpoint[PROGRAM_NAME_SIZE];
+    struct enforcer_watch watch;
+    uint64_t nonce;
+    uint64_t since_s;
+    uint64_t contend_by_ms; /* CONTENDING: when the older counts as gone. */
+
+    uint64_t sent_revision;    /* Under way; 0: nothing. */
+    uint64_t running_revision; /* As acknowledged or greeted. */
+    bool based_here;           /* 'running_revision' was sent by this run: good for deltas. */
+    uint64_t refused_revision; /* Not sent again until something changes. */
+    uint64_t trust_sequence;
+    char last_result[AGENT_TEXT_SIZE + 64];
+    struct agent_hello hello; /* Without its features. */
+    json_t *features;
+    json_t *status; /* Counters and hooks of the last reply. */
+    uint64_t lost_events, lost_records;
+};
+
+struct dist {
+    struct loop *loop;
+    struct tls *tls;
+    struct listener *listener;
+    struct timer *ticker;
+    struct desired *desired;
+    struct dist_hooks hooks;
+    struct session *sessions;
+    size_t n_sessions, n_strangers;
+    uint64_t minute;
+    unsigned enrolments;
+    struct dist_summary counts; /* The last three fields only. */
+};
+
+static uint64_t unix_s(void)
+{
+    return (uint64_t)time(NULL);
+}
+
+static void session_free(struct session *s)
+{
+    struct session **at = &s->dist->sessions;
+
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+    s->dist->n_sessions--;
+    if (s->stage == STRANGER)
+        s->dist->n_strangers--;
+    channel_free(s->channel);
+    json_decref(s->features);
+    json_decref(s->status);
+    free(s);
+}
+
+static int say(struct session *s, const struct agent_message *m)
+{
+    CLEANUP(buf_done) struct buf frame = BUF_INIT;
+    int r = agent_encode(m, &frame);
+
+    if (r < 0)
+        return r;
+    return channel_send(s->channel, frame.data, frame.size);
+}
+
+static void set_text(char *to, size_t size, const char *text)
+{
+    (void)snprintf(to, size, "%s", text);
+}
+
+static void refuse(struct session *s, enum agent_reason reason, const char *text)
+{
+    struct agent_message m = {.kind = AGENT_REFUSED, .refused = {.reason = reason}};
+
+    set_text(m.refused.text, sizeof(m.refused.text), text);
+    s->dist->counts.refused_connections++;
+    log_warn("agent %s at %s: refused: %s", s->endpoint[0] ? s->endpoint : "(stranger)",
+             channel_address(s->channel), text);
+    (void)say(s, &m); /* It may be gone already. */
+    if (s->stage == STRANGER)
+        s->dist->n_strangers--;
+    s->stage = LEAVING;
+    channel_close(s->channel, text);
+}
+
+/* ---- programs ---- */
+
+static uint32_t confirm_left_s(const struct dist *d)
+{
+    const struct desired_head *h = desired_head(d->desired);
+    int64_t left = h->confirm_deadline_s - (int64_t)unix_s();
+
+    if (!h->confirm_revision)
+        return 0;
+    return left < 1 ? 1 : left > DESIRED_MAX_CONFIRM_S ? DESIRED_MAX_CONFIRM_S : (uint32_t)left;
+}
+
+/* A delta when both ends of it are known here and it is the smaller. */
+static struct delta *delta_for(struct session *s, const struct program *to)
+{
+    const struct generation *base = desired_at(s->dist->desired, s->running_revision);
+    CLEANUP(program_freep) struct program *from = NULL;
+    CLEANUP(delta_freep) struct delta *d = NULL;
+    const char *what;
+
+    if (!s->based_here || !base || compiled_program(base->compiled, s->endpoint, &from, &what) < 0)
+        return NULL;
+    d = delta_make(from, to);
+    if (delta_weight(d) * 2 > to->n_entries + to->n_addresses + 16)
+        return NULL;
+    return TAKE_PTR(d);
+}
+
+static void send_program(struct session *s)
+{
+    const struct generation *g = desired_current(s->dist->desired);
+    CLEANUP(agent_message_freep) struct agent_message *m = NULL;
+    CLEANUP(program_freep) struct program *p = NULL;
+    struct delta *delta;
+    const char *what = "";
+    int r = compiled_program(g->compiled, s->endpoint, &p, &what);
+
+    if (r == -ENOENT) {
+        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
+        return;
+    }
+    if (r < 0) {
+        (void)snprintf(s->last_result, sizeof(s->last_result), "not sent: %s", what);
+        log_err("agent %s: revision %" PRIu64 " not sent, it keeps %" PRIu64 ": %s", s->endpoint,
+                g->revision, s->running_revision, what);
+        s->refused_revision = g->revision;
+        return;
+    }
+    delta = delta_for(s, p);
+    m = agent_message_new(delta ? AGENT_DELTA : AGENT_SNAPSHOT);
+    if (delta) {
+        m->delta =
+            (struct agent_delta){.delta = delta,
+                                 .confirm_s = confirm_left_s(s->dist),
+                                 .trust_sequence = desired_head(s->dist->desired)->trust_sequence};
+    } else {
+        m->snapshot = (struct agent_snapshot){.program = TAKE_PTR(p),
+                                              .confirm_s = confirm_left_s(s->dist),
+                                              .trust_sequence =
+                                                  desired_head(s->dist->desired)->trust_sequence};
+    }
+    r = say(s, m);
+    if (r == 0) {
+        s->sent_revision = g->revision;
+    } else if (r == -EMSGSIZE) {
+        s->refused_revision = g->revision;
+        set_text(s->last_result, sizeof(s->last_result), "not sent: larger than a frame");
+    }
+}
+
+static void say_confirmed(struct session *s, uint64_t revision)
+{
+    struct agent_message m = {.kind = AGENT_CONFIRM, .confirm = revision};
+
+    (void)say(s, &m); /* A lost one is repeated after the next greeting. */
+}
+
+static void bring_up_to_date(struct session *s)
+{
+    const struct generation *g = desired_current(s->dist->desired);
+
+    if (s->stage != LIVE || s->sent_revision || s->running_revision == g->revision ||
+        s->refused_revision == g->revision)
+        return;
+    send_program(s);
+}
+
+static void generation_changed(void *user)
+{
+    struct dist *d = user;
+    struct session *next;
+
+    for (struct session *s = d->sessions; s; s = next) {
+        next = s->next;
+        bring_up_to_date(s);
+    }
+}
+
+static void trust_changed(const struct trust_change *c, void *user)
+{
+    struct dist *d = user;
+    CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_TRUST);
+    CLEANUP(buf_done) struct buf frame = BUF_INIT;
+
+    m->trust.sequence = c->sequence;
+    m->trust.n_items = c->n_addresses;
+    m->trust.items = xcalloc(c->n_addresses, sizeof(*m->trust.items));
+    for (size_t i = 0; i < c->n_addresses; i++)
+        m->trust.items[i] =
+            (struct agent_trust_item){.address = c->addresses[i], .trust = (uint8_t)c->trust};
+    if (agent_encode(m, &frame) < 0)
+        return; /* Cannot be: an endpoint has few addresses. */
+    for (struct session *s = d->sessions; s; s = s->next)
+        if (s->stage == LIVE)
+            (void)channel_send(s->channel, frame.data, frame.size); /* Else it reconnects. */
+}
+
+static void confirmed(uint64_t revision, void *user)
+{
+    struct dist *d = user;
+
+    (void)revision;
+    for (struct session *s = d->sessions; s; s = s->next)
+        if (s->stage == LIVE && s->running_revision)
+            say_confirmed(s, s->sent_revision ? s->sent_revision : s->running_revision);
+}
+
+/* ---- greetings ---- */
+
+static struct session *live_session(struct dist *d, const char *endpoint)
+{
+    for (struct session *s = d->sessions; s; s = s->next)
+        if (s->stage == LIVE && strcmp(s->endpoint, endpoint) == 0)
+            return s;
+    return NULL;
+}
+
+static void ask_status(struct session *s)
+{
+    struct agent_message m = {.kind = AGENT_STATUS_REQUEST};
+
+    if (RAND_bytes((unsigned char *)&s->nonce, sizeof(s->nonce)) != 1)
+        abort();
+    m.status_request = s->nonce;
+    (void)say(s, &m); /* Without reply it is TIMEOUT. */
+}
+
+static void go_live(struct session *s)
+{
+    s->stage = LIVE;
+    (void)enforcer_step(&s->watch, ENFORCER_CONNECTED, loop_now_ms());
+    log_info("agent %s at %s: connected, running revision %" PRIu64, s->endpoint,
+             channel_address(s->channel), s->running_revision);
+    if (s->running_revision && s->running_revision == desired_current(s->dist->desired)->revision &&
+        !desired_head(s->dist->desired)->confirm_revision)
+        say_confirmed(s, s->running_revision);
+    bring_up_to_date(s);
+}
+
+static void greet(struct session *s, struct agent_hello *h)
+{
+    struct session *older;
+
+    if (h->version != AGENT_PROTOCOL_VERSION) {
+        refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
+        return;
+    }
+    if (strcmp(h->endpoint, s->endpoint) != 0) {
+        s->dist->counts.foreign_reports++;
+        refuse(s, AGENT_REASON_NOT_ME, "the greeting names another endpoint than the certificate");
+        return;
+    }
+    if (!inventory_endpoint(desired_current(s->dist->desired)->inventory, s->endpoint)) {
+        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
+        return;
+    }
+    json_decref(s->features);
+    s->features = json_array();
+    for (size_t i = 0; i < h->n_features; i++)
+        (void)json_array_append_new(s->features, json_string(h->features[i]));
+    s->hello = *h;
+    s->hello.features = NULL;
+    s->hello.n_features = 0;
+    s->running_revision = h->running_revision;
+    s->trust_sequence = h->trust_sequence;
+    s->based_here = false;
+    s->sent_revision = 0;
+    s->refused_revision = 0;
+    if (s->stage == LIVE) { /* A greeting again: RESYNC. */
+        bring_up_to_date(s);
+        return;
+    }
+    older = live_session(s->dist, s->endpoint);
+    if (!older) {
+        go_live(s);
+        return;
+    }
+    s->stage = CONTENDING;
+    s->contend_by_ms = loop_now_ms() + CONTEND_MS;
+    ask_status(older);
+}
+
+/* The older of two has given a sign of life: the newer is refused, both are named. */
+static void older_is_alive(struct session *older)
+{
+    struct session *next;
+
+    for (struct session *s = older->dist->sessions; s; s = next) {
+        char detail[256];
+
+        next = s->next;
+        if (s->stage != CONTENDING || strcmp(s->endpoint, older->endpoint) != 0)
+            continue;
+        (void)snprintf(detail, sizeof(detail),
+                       "%s (boot %s) is refused: %s (boot %s) is connected with this identity",
+                       channel_address(s->channel), s->hello.boot_id,
+                       channel_address(older->channel), older->hello.boot_id);
+        older->dist->hooks.audit(older->dist->hooks.user, "suimitsud", "agent.duplicate",
+                                 s->endpoint, detail);
+        refuse(s, AGENT_REASON_DUPLICATE, detail);
+    }
+}
+
+static void older_is_gone(struct session *newer)
+{
+    struct session *older = live_session(newer->dist, newer->endpoint);
+
+    if (older) {
+        log_warn(
+            "agent %s: the connection from %s does not answer, the one from %s takes its place",
+            newer->endpoint, channel_address(older->channel), channel_address(newer->channel));
+        older->stage = LEAVING;
+        (void)enforcer_step(&older->watch, ENFORCER_DISCONNECTED, loop_now_ms());
+        channel_close(older->channel, "replaced");
+    }
+    go_live(newer);
+}
+
+/* ---- messages ---- */
+
+static void acknowledged(struct session *s, const struct agent_ack *a)
+{
+    static const char *const words[] = {"", "running", "refused", "rolled back", "confirmed"};
+
+    s->trust_sequence = a->trust_sequence;
+    (void)snprintf(s->last_result, sizeof(s->last_result), "%s%s%s%s%s", words[a->result],
+                   a->reason ? ": " : "", a->reason ? agent_reason_name(a->reason) : "",
+                   a->text[0] ? ": " : "", a->text);
+    switch ((enum agent_result)a->result) {
+    case AGENT_RESULT_RUNNING:
+    case AGENT_RESULT_CONFIRMED:
+        if (a->revision == s->sent_revision) {
+            s->based_here = true;
+            s->sent_revision = 0;
+        }
+        s->running_revision = a->revision;
+        break;
+    case AGENT_RESULT_REFUSED:
+        if (a->revision != s->sent_revision)
+            break; /* A control message, or an old one. */
+        s->sent_revision = 0;
+        log_warn("agent %s: revision %" PRIu64 " refused, it keeps %" PRIu64 ": %s", s->endpoint,
+                 a->revision, s->running_revision, s->last_result);
+        if (a->reason == AGENT_REASON_BASE && s->based_here) {
+            s->based_here = false; /* A snapshot follows. */
+        } else {
+            s->refused_revision = a->revision;
+        }
+        break;
+    case AGENT_RESULT_ROLLED_BACK:
+        log_warn("agent %s: rolled back to revision %" PRIu64, s->endpoint, a->revision);
+        s->running_revision = a->revision;
+        s->based_here = false;
+        s->sent_revision = 0;
+        if (desired_head(s->dist->desired)->confirm_revision)
+            s->refused_revision = desired_current(s->dist->desired)->revision;
+        break;
+    }
+    bring_up_to_date(s);
+}
+
+static void status_replied(struct session *s, const struct agent_status *st)
+{
+    json_t *counters = json_object(), *hooks = json_array();
+
+    if (st->nonce != s->nonce) {
+        s->dist->counts.bad_messages++;
+        json_decref(counters);
+        json_decref(hooks);
+        return;
+    }
+    for (size_t i = 0; i < st->n_counters; i++)
+        (void)json_object_set_new(counters, st->counters[i].name,
+                                  json_integer((json_int_t)st->counters[i].value));
+    for (size_t i = 0; i < st->n_hooks; i++) {
+        static const char *const states[] = {"", "attached", "missing", "repaired", "unsupported"};
+
+        (void)json_array_append_new(hooks, json_pack("{s:s,s:s,s:I}", "name", st->hooks[i].name,
+                                                     "state", states[st->hooks[i].state], "hits",
+                                                     (json_int_t)st->hooks[i].hits));
+    }
+    json_decref(s->status);
+    s->status = json_pack("{s:o,s:o}", "counters", counters, "hooks", hooks);
+    s->trust_sequence = st->trust_sequence;
+    if (!s->sent_revision && s->running_revision != st->running_revision) {
+        s->running_revision = st->running_revision;
+        s->based_here = false;
+        bring_up_to_date(s);
+    }
+    older_is_alive(s);
+}
+
+static void flows_came(struct session *s, const struct agent_flows *f)
+{
+    if (strcmp(f->endpoint, s->endpoint) != 0) {
+        s->dist->counts.foreign_reports++;
+        log_warn("agent %s: reports about %s, which is not its to report: refused", s->endpoint,
+                 f->endpoint);
+        return;
+    }
+    s->lost_events = f->lost_events;
+    s->lost_records = f->lost_records;
+    s->dist->hooks.flows(s->dist->hooks.user, f);
+}
+
+static void renewal_asked(struct session *s, const char *csr)
+{
+    CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_CERTIFICATE);
+
+    if (s->dist->hooks.renew(s->dist->hooks.user, s->endpoint, csr, &m->certificate) < 0) {
+        s->dist->counts.bad_messages++;
+        log_warn("agent %s: no certificate for its request", s->endpoint);
+        return;
+    }
+    (void)say(s, m); /* It asks again. */
+}
+
+static bool enrolment_allowed(struct dist *d)
+{
+    uint64_t minute = loop_now_ms() / 60000;
+
+    if (minute != d->minute)
+        d->enrolments = 0;
+    d->minute = minute;
+    return ++d->enrolments <= DIST_ENROLMENTS_PER_MINUTE;
+}
+
+static void enrol(struct session *s, const struct agent_enroll *e)
+{
+    CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_ENROLLED);
+    struct dist *d = s->dist;
+    const char *why = "";
+
+    if (e->version != AGENT_PROTOCOL_VERSION) {
+        refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
+        return;
+    }
+    if (!enrolment_allowed(d)) {
+        refuse(s, AGENT_REASON_BUSY, "too many enrolments this minute; try again later");
+        return;
+    }
+    if (d->hooks.enroll(d->hooks.user, e->token, e->csr, &m->enrolled.chain, &m->enrolled.ca,
+                        s->endpoint, &why) < 0) {
+        log_warn("enrolment from %s: %s", channel_address(s->channel), why);
+        refuse(s, AGENT_REASON_TOKEN, "the token or the request is not accepted");
+        return;
+    }
+    log_info("agent %s enrolled from %s", s->endpoint, channel_address(s->channel));
+    (void)say(s, m); /* If it is lost, a new token is needed: one token, one certificate. */
+    d->n_strangers--;
+    s->stage = LEAVING;
+    channel_close(s->channel, "enrolled");
+}
+
+static void dispatch(struct session *s, struct agent_message *m)
+{
+    if (s->stage == STRANGER) {
+        enrol(s, &m->enroll);
+        return;
+    }
+    (void)enforcer_step(&s->watch, ENFORCER_HEARD, loop_now_ms());
+    if (m->kind == AGENT_HELLO && s->stage != CONTENDING) {
+        greet(s, &m->hello);
+        return;
+    }
+    if (s->stage != LIVE) {
+        s->dist->counts.bad_messages++;
+        if (s->stage == GREETING)
+            refuse(s, AGENT_REASON_PROTOCOL, "the first message must be a greeting");
+        return;
+    }
+    if (m->kind == AGENT_ACK)
+        acknowledged(s, &m->ack);
+    else if (m->kind == AGENT_FLOWS)
+        flows_came(s, &m->flows);
+    else if (m->kind == AGENT_NOTICE)
+        s->dist->hooks.notice(s->dist->hooks.user, s->endpoint, &m->notice);
+    else if (m->kind == AGENT_STATUS_REPLY)
+        status_replied(s, &m->status_reply);
+    else if (m->kind == AGENT_RENEW)
+        renewal_asked(s, m->renew);
+}
+
+static void message_came(struct channel *c, const void *data, size_t size, void *user)
+{
+    struct session *s = user;
+    CLEANUP(agent_message_freep) struct agent_message *m = NULL;
+    const char *what = "";
+    int r;
+
+    (void)c;
+    r = agent_decode(s->stage == STRANGER ? AGENT_SIDE_STRANGER : AGENT_SIDE_AGENT, data, size, &m,
+                     &what);
+    if (r < 0) {
+        s->dist->counts.bad_messages++;
+        refuse(s, AGENT_REASON_PROTOCOL, what);
+        return;
+    }
+    dispatch(s, m);
+}
+
+static void opened(struct channel *c, void *user)
+{
+    struct session *s = user;
+    const struct tls_peer *peer = channel_peer(c);
+
+    if (!peer->has_certificate)
+        return; /* A stranger stays one. */
+    s->dist->n_strangers--;
+    s->stage = GREETING;
+    channel_set_max_in(c, FRAME_FROM_AGENT_MAX);
+    channel_set_idle(c, IDLE_MS);
+    set_text(s->endpoint, sizeof(s->endpoint), peer->name);
+    if (!s->dist->hooks.certificate_counts(s->dist->hooks.user, peer->name, peer->serial))
+        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT,
+               "this certificate counts no more; enrol again with a new token");
+}
+
+static void closed(struct channel *c, const char *why, void *user)
+{
+    struct session *s = user;
+
+    (void)c;
+    if (s->stage == LIVE)
+        log_info("agent %s: disconnected: %s", s->endpoint, why);
+    session_free(s);
+}
+
+static void accepted(int fd, void *user)
+{
+    static const struct channel_options options = {.peek = frame_peek,
+                                                   .max_in = FRAME_STRANGER_MAX,
+                                                   .max_out = MAX_OUT,
+                                                   .handshake_ms = HANDSHAKE_MS,
+                                                   .idle_ms = HANDSHAKE_MS};
+    struct dist *d = user;
+    struct channel_handlers handlers = {.open = opened, .message = message_came, .closed = closed};
+    struct session *s;
+
+    if (d->n_sessions >= DIST_MAX_CONNECTIONS || d->n_strangers >= DIST_MAX_STRANGERS) {
+        d->counts.refused_connections++;
+        (void)close(fd); /* Nothing was said yet. */
+        return;
+    }
+    s = xcalloc(1, sizeof(*s));
+    handlers.user = s;
+    s->dist = d;
+    s->since_s = unix_s();
+    s->next = d->sessions;
+    d->sessions = s;
+    d->n_sessions++;
+    d->n_strangers++;
+    s->channel = channel_accept(d->loop, d->tls, fd, &options, &handlers);
+}
+
+static void tick(void *user)
+{
+    struct dist *d = user;
+    uint64_t now_ms = loop_now_ms();
+    struct session *next;
+
+    for (struct session *s = d->sessions; s; s = next) {
+        next = s->next;
+        if (s->stage == LIVE && enforcer_step(&s->watch, ENFORCER_TICK, now_ms))
+            ask_status(s);
+        if (s->stage == CONTENDING && now_ms >= s->contend_by_ms)
+            older_is_gone(s);
+    }
+    timer_start(d->ticker, TICK_MS);
+}
+
+int dist_new(struct loop *l, struct tls *tls, const char *address, uint16_t port,
+             struct desired *desired, const struct dist_hooks *hooks, struct dist **ret_d)
+{
+    CLEANUP(dist_freep) struct dist *d = xcalloc(1, sizeof(*d));
+    struct desired_listener listener = {
+        .generation = generation_changed, .trust = trust_changed, .confirmed = confirmed};
+    int r;
+
+    d->loop = l;
+    d->tls = tls;
+    d->desired = desired;
+    d->hooks = *hooks;
+    d->ticker = timer_new(l, tick, d);
+    r = listener_new(l, address, port, accepted, d, &d->listener);
+    if (r < 0)
+        return r;
+    listener.user = d;
+    desired_listen(desired, &listener);
+    timer_start(d->ticker, TICK_MS);
+    *ret_d = TAKE_PTR(d);
+    return 0;
+}
+
+void dist_free(struct dist *d)
+{
+    if (!d)
+        return;
+    while (d->sessions)
+        session_free(d->sessions);
+    listener_free(d->listener);
+    timer_free(d->ticker);
+    free(d);
+}
+
+uint16_t dist_port(const struct dist *d)
+{
+    return listener_port(d->listener);
+}
+
+/* ---- what is known of them ---- */
+
+static json_t *enforcer_json(const struct dist *d, const char *name, struct session *s)
+{
+    uint64_t wanted = desired_current(d->desired)->revision;
+    char since[DATE_TEXT_SIZE] = "";
+    json_t *j;
+
+    if (s)
+        (void)date_format_time((int64_t)s->since_s, since);
+    j = json_pack("{s:s,s:s,s:I,s:I,s:b,s:s}", "name", name, "state",
+                  enforcer_state_name(s ? s->watch.state : ENFORCER_INACTIVE), "wanted",
+                  (json_int_t)wanted, "running", (json_int_t)(s ? s->running_revision : 0),
+                  "refused", s && s->refused_revision == wanted, "last_result",
+                  s ? s->last_result : "");
+    if (!j || !s)
+        return j;
+    (void)json_object_update_new(
+        j, json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:O?,s:O?}", "address",
+                     channel_address(s->channel), "since", since, "boot_id", s->hello.boot_id,
+                     "kernel", s->hello.kernel, "software", s->hello.software, "trust_sequence",
+                     (json_int_t)s->trust_sequence, "lost_events", (json_int_t)s->lost_events,
+                     "lost_records", (json_int_t)s->lost_records, "features", s->features, "status",
+                     s->status));
+    return j;
+}
+
+json_t *dist_enforcers(struct dist *d, const char *name)
+{
+    const struct inventory *inventory = desired_current(d->desired)->inventory;
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < inventory->n_endpoints; i++) {
+        const struct endpoint *e = &inventory->endpoints[i];
+        struct session *s = live_session(d, e->name);
+
+        if (name ? strcmp(name, e->name) == 0 : s || (e->enforcers & ENFORCER_HOST))
+            (void)json_array_append_new(array, enforcer_json(d, e->name, s));
+    }
+    return array;
+}
+
+void dist_summarise(struct dist *d, struct dist_summary *ret_s)
+{
+    const struct generation *g = desired_current(d->desired);
+    struct dist_summary sum = d->counts;
+
+    for (size_t i = 0; i < g->inventory->n_endpoints; i++)
+        sum.n_expected += (g->inventory->endpoints[i].enforcers & ENFORCER_HOST) != 0;
+    for (const struct session *s = d->sessions; s; s = s->next) {
+        if (s->stage != LIVE)
+            continue;
+        sum.n_connected++;
+        sum.n_active += s->watch.state == ENFORCER_ACTIVE;
+        sum.n_current += s->running_revision == g->revision;
+        sum.n_refused += s->refused_revision == g->revision;
+    }
+    *ret_s = sum;
+}
+
+int dist_control(struct dist *d, const char *target, uint32_t verb, uint32_t count)
+{
+    struct session *s = live_session(d, target);
+    struct agent_message m = {.kind = AGENT_CONTROL, .control = {.verb = verb, .count = count}};
+
+    if (verb < AGENT_VERB_REPORT || verb > AGENT_VERB_RESYNC || count < 1 ||
+        count > AGENT_MAX_CONTROL_COUNT)
+        return -EINVAL;
+    if (!s)
+        return -ENOENT;
+    set_text(m.control.target, sizeof(m.control.target), target);
+    if (RAND_bytes((unsigned char *)&m.control.nonce, sizeof(m.control.nonce)) != 1)
+        abort();
+    return say(s, &m);
+}

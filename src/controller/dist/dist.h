@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dist.h - the agents' side of the controller: who is connected, what each runs, what it is told
+ *
+ * One TLS port takes agents, known by their certificates, and strangers, who may only enrol.  Each
+ * agent is brought to the current generation (controller/desired.h): by a delta when this run of
+ * the daemon sent it the base, else by a snapshot; one program is under way at a time, and what
+ * changes meanwhile follows after the acknowledgement.
+ *
+ * What an agent may not do is refused and counted: report about another endpoint, speak out of
+ * turn. Two live connections with one identity: the older is asked for a sign of life; if it gives
+ * one the newer is refused and both are named in log and audit; if not, the newer takes its place.
+ * Certificates count only while the store knows their serial: enrolling again makes older ones
+ * worthless.
+ *
+ * Limits: connections, strangers and enrolments a minute.  One thread, on the loop. */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/base.h"
+#include "controller/desired.h"
+#include "sys/channel.h"
+#include "sys/loop.h"
+#include "wire/agent.h"
+
+enum {
+    DIST_MAX_CONNECTIONS = 4096,
+    DIST_MAX_STRANGERS = 64,
+    DIST_ENROLMENTS_PER_MINUTE = 60,
+};
+
+struct dist;
+
+struct dist_hooks { /* What dist cannot see itself: main/ joins it with its siblings. */
+    /* Signs for a stranger: fills PEM texts that dist frees.  Negative: refused, '*ret_why'
+     * (static) is for the log only. */
+    int (*enroll)(void *user, const char *token, const char *csr, char **ret_chain, char **ret_ca,
+                  char ret_endpoint[PROGRAM_NAME_SIZE], const char **ret_why);
+    int (*renew)(void *user, const char *endpoint, const char *csr, char **ret_chain);
+    bool (*certificate_counts)(void *user, const char *endpoint, const char *serial);
+    void (*flows)(void *user, const struct agent_flows *flows);
+    void (*notice)(void *user, const char *endpoint, const struct agent_notice *notice);
+    void (*audit)(void *user, const char *actor, const char *action, const char *object,
+                  const char *detail);
+    void *user;
+};
+
+/* Listens at once.  Errors as listener_new(). */
+int dist_new(struct loop *l, struct tls *tls, const char *address, uint16_t port,
+             struct desired *desired, const struct dist_hooks *hooks, struct dist **ret_d);
+void dist_free(struct dist *d);
+DEFINE_CLEANUP(struct dist, dist_free)
+
+uint16_t dist_port(const struct dist *d); /* Where it listens. */
+
+/* Every endpoint that should have an enforcer, or has one: wanted and running revision, state, last
+ * result.  'name' NULL: all.  The caller owns the array. */
+json_t *dist_enforcers(struct dist *d, const char *name);
+
+struct dist_summary {
+    size_t n_expected; /* Endpoints with a host enforcer in the inventory. */
+    size_t n_connected;
+    size_t n_active;
+    size_t n_current; /* Connected, and running the current revision. */
+    size_t n_refused; /* Connected, and refused the current revision. */
+    uint64_t foreign_reports, bad_messages, refused_connections;
+};
+void dist_summarise(struct dist *d, struct dist_summary *ret_s);
+
+/* Sends a control message.  -ENOENT: not connected.  -EINVAL: count out of range, unknown verb. */
+int dist_control(struct dist *d, const char *target, uint32_t verb, uint32_t count);
