@@ -36,6 +36,6 @@ struct flows_filter {
 
 /* Matching records in the order of their numbers, the newest 'max' of them unless 'after' is given,
  * then the oldest.  The caller owns the array. */
-json_t *flows_list(const struct flows *f, const struct flows_filter *filter);
+json_t *flows_list(const struct flows *f, const struct flows_filter *q);
 
 uint64_t flows_last(const struct flows *f); /* Number of the newest; 0: none. */

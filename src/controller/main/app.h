@@ -30,25 +30,25 @@ extern const size_t app_n_routes;
 
 /* The joints between dist and its siblings; 'user' is the app. */
 struct dist_hooks app_dist_hooks(struct app *app);
-enum role app_authenticate(void *app, const char *token, char *ret_actor, size_t size);
+enum role app_authenticate(void *user, const char *token, char *ret_actor, size_t size);
 
 /* Handlers of routes_policy.c. */
-void get_policy(void *app, const struct http_request *q, struct http_response *a);
-void put_policy(void *app, const struct http_request *q, struct http_response *a);
-void get_policy_history(void *app, const struct http_request *q, struct http_response *a);
-void post_confirm(void *app, const struct http_request *q, struct http_response *a);
-void post_rollback(void *app, const struct http_request *q, struct http_response *a);
-void get_inventory(void *app, const struct http_request *q, struct http_response *a);
-void put_inventory(void *app, const struct http_request *q, struct http_response *a);
-void get_inventory_history(void *app, const struct http_request *q, struct http_response *a);
-void post_why(void *app, const struct http_request *q, struct http_response *a);
-void get_endpoints(void *app, const struct http_request *q, struct http_response *a);
-void get_endpoint(void *app, const struct http_request *q, struct http_response *a);
-void get_groups(void *app, const struct http_request *q, struct http_response *a);
-void get_group(void *app, const struct http_request *q, struct http_response *a);
-void get_services(void *app, const struct http_request *q, struct http_response *a);
-void post_quarantine(void *app, const struct http_request *q, struct http_response *a);
-void post_release(void *app, const struct http_request *q, struct http_response *a);
+void get_policy(void *user, const struct http_request *q, struct http_response *a);
+void put_policy(void *user, const struct http_request *q, struct http_response *a);
+void get_policy_history(void *user, const struct http_request *q, struct http_response *a);
+void post_confirm(void *user, const struct http_request *q, struct http_response *a);
+void post_rollback(void *user, const struct http_request *q, struct http_response *a);
+void get_inventory(void *user, const struct http_request *q, struct http_response *a);
+void put_inventory(void *user, const struct http_request *q, struct http_response *a);
+void get_inventory_history(void *user, const struct http_request *q, struct http_response *a);
+void post_why(void *user, const struct http_request *q, struct http_response *a);
+void get_endpoints(void *user, const struct http_request *q, struct http_response *a);
+void get_endpoint(void *user, const struct http_request *q, struct http_response *a);
+void get_groups(void *user, const struct http_request *q, struct http_response *a);
+void get_group(void *user, const struct http_request *q, struct http_response *a);
+void get_services(void *user, const struct http_request *q, struct http_response *a);
+void post_quarantine(void *user, const struct http_request *q, struct http_response *a);
+void post_release(void *user, const struct http_request *q, struct http_response *a);
 
 /* A problem for a negative result of store, desired and their like. */
 void app_fail(struct http_response *a, int error, const char *what);
