@@ -86,7 +86,7 @@ struct field {
 struct schema {
     const char *title;   /* "an allow rule" */
     size_t size;         /* Of its struct. */
-    size_t place_offset; /* Where its struct place is; 0: it has none. */
+    size_t place_offset; /* Where its struct place is, never first; 0: it has none. */
     const struct field *fields;
     size_t n_fields;
     const struct field *brief; /* A value that is no mapping is this field; NULL: not allowed. */

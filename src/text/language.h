@@ -36,12 +36,12 @@ struct raw_learned {
 };
 
 struct raw_rule {
-    struct place place;
     struct word id, why, owner, expires, accept_weaker;
     struct words from, to, service, user;
     struct raw_program *process, *served_by;
     struct raw_rule *except;
     struct raw_learned *learned;
+    struct place place;
 };
 
 struct raw_mode {
@@ -50,20 +50,20 @@ struct raw_mode {
 };
 
 struct raw_test {
-    struct place place;
     struct word from, to, service, user, expect, by;
     struct raw_program *process, *served_by;
     struct number modbus, enforced;
+    struct place place;
 };
 
 struct raw_path {
-    struct place place;
     struct words from, to, service;
+    struct place place;
 };
 
 struct raw_proof {
-    struct place place;
     struct raw_path *no_path;
+    struct place place;
 };
 
 struct raw_policy {

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verdict() and compiled programs against the naive evaluator, and promises of lint.h. */
+#include "core/verdict.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/date.h"
+#include "core/compile.h"
+#include "core/lint.h"
+#include "text/policy.h"
+#include "text/port.h"
+#include "text/report.h"
+#include "unit/naive.h"
+#include "unit/test.h"
+
+enum { POLICIES = 1500, QUERIES = 300 };
+
+static const char *const outside[] = {"203.0.113.5", "203.0.113.200", "198.51.100.7",
+                                      "192.0.2.1",   "2001:db8::5",   "2001:db9::5"};
+
+struct setting {
+    struct n_policy naive;
+    struct buf policy_text, inventory_text;
+    struct policy *policy;
+    struct inventory *inventory;
+    struct world *world;
+    struct compiled *compiled;
+    struct program *programs[N_ENDPOINTS];
+    bool crosses;
+};
+
+static bool has_code(const struct diagnostics *d, enum code code)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->items[i].code == code)
+            return true;
+    return false;
+}
+
+static void read_texts(struct setting *s, struct diagnostics *d)
+{
+    struct source sources[] = {
+        {"policy.yaml", buf_str(&s->policy_text), s->policy_text.size},
+        {"inventory.yaml", buf_str(&s->inventory_text), s->inventory_text.size}};
+    struct buf b = BUF_INIT;
+
+    if (policy_read(&sources[0], 1, d, &s->policy) < 0 ||
+        inventory_read(&sources[1], 1, d, &s->inventory) < 0) {
+        report_text(&b, d, sources, 2);
+        print_error("%s", buf_str(&b));
+        buf_done(&b);
+        fail();
+    }
+}
+
+static void build(struct setting *s, const struct compiled *previous)
+{
+    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
+    struct compile_options options = {.revision = 1, .previous = previous};
+    const char *what = "";
+
+    read_texts(s, d);
+    assert_int_equal(date_parse_time("2026-11-22T23:59:59Z", &options.now_s), 0);
+    s->world = world_new(s->policy, s->inventory, options.now_s);
+    policy_lint(s->world, true, d);
+    s->crosses = has_code(d, CODE_CROSS);
+    assert_int_equal(compile(s->policy, s->inventory, &options, &s->compiled, &what), 0);
+    for (int i = 0; i < N_ENDPOINTS; i++)
+        if (compiled_program(s->compiled, s->naive.endpoints[i].name, &s->programs[i], &what) < 0) {
+            print_error("%s\n", what);
+            fail();
+        }
+}
+
+static void tear_down(struct setting *s)
+{
+    for (int i = 0; i < N_ENDPOINTS; i++)
+        program_free(s->programs[i]);
+    compiled_free(s->compiled);
+    world_free(s->world);
+    inventory_free(s->inventory);
+    policy_free(s->policy);
+    buf_done(&s->policy_text);
+    buf_done(&s->inventory_text);
+}
+
+static const char *pick_end(const struct n_policy *p)
+{
+    const struct n_endpoint *e = &p->endpoints[naive_random(N_ENDPOINTS)];
+    uint32_t how = naive_random(8);
+
+    if (how < 2)
+        return outside[naive_random(6)];
+    return how < 4 ? e->v4 : how < 6 ? e->v6 : e->name;
+}
+
+static struct n_query pick_query(const struct n_policy *p)
+{
+    static const char *const protocols[] = {"tcp", "tcp", "tcp", "tcp", "udp", "icmp", "gre"};
+    static const int ports[] = {100, 101, 104, 105, 106, 108, 110, 99, 22};
+    static const char *const programs[] = {"/p/a", "/p/b", "/p/z", NULL};
+    static const char *const users[] = {"u1", "u2", "u3", "u4", "nobody", NULL};
+    struct n_query q = {.from = pick_end(p), .to = pick_end(p)};
+
+    q.protocol = protocols[naive_random(7)];
+    q.port = strcmp(q.protocol, "icmp") == 0  ? (naive_random(3) ? 8 : 13)
+             : strcmp(q.protocol, "gre") == 0 ? 0
+                                              : ports[naive_random(9)];
+    q.process = programs[naive_random(4)];
+    q.served_by = programs[naive_random(4)];
+    q.user = users[naive_random(6)];
+    q.modbus = (int)naive_random(6) - 1;
+    return q;
+}
+
+static void complain_about(const struct setting *s, const struct n_query *q, const char *found,
+                           const char *wanted)
+{
+    print_error("%s%s%s to %s by %s/%d process %s served_by %s user %s modbus %d: %s, not %s\n",
+                buf_str(&s->policy_text), buf_str(&s->inventory_text), q->from, q->to, q->protocol,
+                q->port, q->process ? q->process : "-", q->served_by ? q->served_by : "-",
+                q->user ? q->user : "-", q->modbus, found, wanted);
+    fail();
+}
+
+static void check_verdict(const struct setting *s, const struct n_query *q,
+                          const struct n_answer *expected)
+{
+    struct verdict_query query = {.from = q->from,
+                                  .to = q->to,
+                                  .port = (uint16_t)q->port,
+                                  .process = q->process,
+                                  .served_by = q->served_by,
+                                  .user = q->user,
+                                  .modbus = q->modbus};
+    struct verdict_answer a;
+    char found[100], wanted[100];
+    const char *what;
+
+    assert_int_equal(protocol_parse(q->protocol, &query.protocol), 0);
+    assert_int_equal(verdict(s->world, &query, &a, NULL, &what), 0);
+    (void)snprintf(found, sizeof(found), "%s %s %s %d", verdict_name(a.verdict),
+                   layer_name(a.layer), a.rule ? a.rule->id : "", a.enforced);
+    (void)snprintf(wanted, sizeof(wanted), "%s %s %s %d", expected->verdict, expected->layer,
+                   expected->rule, expected->enforced);
+    if (strcmp(found, wanted) != 0)
+        complain_about(s, q, found, wanted);
+}
+
+/* ---- both ends ---- */
+
+static struct address address_of(const char *text)
+{
+    struct address a = {.bytes = {0}};
+
+    assert_int_equal(address_parse(text, &a), 0);
+    return a;
+}
+
+/* Deny is stricter than would-deny, and that than allow. */
+static int strictness(const struct program_answer *a)
+{
+    return a->verdict == VERDICT_DENY ? 2 : a->verdict == VERDICT_WOULD_DENY ? 1 : 0;
+}
+
+static struct program_answer ask_end(const struct setting *s, const struct n_endpoint *local,
+                                     const struct n_query *q, enum direction direction)
+{
+    struct program_query pq = {.direction = direction, .port = (uint16_t)q->port};
+
+    assert_int_equal(protocol_parse(q->protocol, &pq.protocol), 0);
+    pq.remote = address_of(direction == DIRECTION_OUT ? q->to : q->from);
+    pq.process = direction == DIRECTION_OUT ? q->process : q->served_by;
+    pq.user = direction == DIRECTION_OUT ? q->user : NULL;
+    return program_judge(s->programs[local - s->naive.endpoints], &pq);
+}
+
+/* The kernel at each end that has a host agent; the stricter decides.  Returns false when there is
+ * none. */
+static bool check_ends(const struct setting *s, struct n_query q, const struct n_answer *expected)
+{
+    const struct n_endpoint *from = naive_endpoint(&s->naive, q.from);
+    const struct n_endpoint *to = naive_endpoint(&s->naive, q.to);
+    bool source = from && from->host, destination = to && to->host;
+    bool edge = (from && from->edge) || (to && to->edge);
+    struct program_answer best = {.verdict = VERDICT_ALLOW}, in = best;
+    const char *rule = "", *found;
+    char text[100], wanted[100];
+    bool both = source && destination;
+
+    if (!source && !destination)
+        return false;
+    if (source)
+        best = ask_end(s, from, &q, DIRECTION_OUT);
+    if (destination)
+        in = ask_end(s, to, &q, DIRECTION_IN);
+    if (destination && (!source || strictness(&in) > strictness(&best) ||
+                        (strictness(&in) == strictness(&best) && in.layer < best.layer)))
+        best = in;
+    if (best.rule)
+        rule = s->programs[(source ? from : to) - s->naive.endpoints]->rules[best.rule - 1].id;
+    found = verdict_name(best.verdict);
+    if ((edge || s->crosses) && strcmp(expected->verdict, "allow") != 0)
+        return false; /* What only an edge, or nobody, can tell. */
+    (void)snprintf(text, sizeof(text), "%s %s %s", found, layer_name(best.layer), both ? "" : rule);
+    (void)snprintf(wanted, sizeof(wanted), "%s %s %s", expected->verdict, expected->layer,
+                   both ? "" : expected->rule);
+    if ((edge || s->crosses) && strcmp(found, expected->verdict) == 0)
+        return true;
+    if (strcmp(text, wanted) != 0)
+        complain_about(s, &q, text, wanted);
+    return true;
+}
+
+/* At the ends, the query is by address, and agents always know program and user. */
+static struct n_query as_packets_go(const struct n_policy *p, struct n_query q)
+{
+    const struct n_endpoint *from = naive_endpoint(p, q.from), *to = naive_endpoint(p, q.to);
+
+    if (from && strcmp(q.from, from->name) == 0)
+        q.from = from->v4;
+    if (to && strcmp(q.to, to->name) == 0)
+        q.to = to->v6;
+    if (!q.process)
+        q.process = "/p/z";
+    if (!q.user)
+        q.user = "nobody";
+    return q;
+}
+
+static void verdict_and_both_ends_agree_with_the_naive_evaluator(void **state)
+{
+    (void)state;
+    size_t judged = 0, at_ends = 0, words[3] = {0};
+
+    for (int i = 0; i < POLICIES; i++) {
+        struct setting s = {.policy_text = BUF_INIT};
+
+        naive_make(&s.naive);
+        naive_write(&s.naive, &s.policy_text, &s.inventory_text);
+        build(&s, NULL);
+        for (int k = 0; k < QUERIES; k++) {
+            struct n_query q = pick_query(&s.naive), packet = as_packets_go(&s.naive, q);
+            struct n_answer a = naive_judge(&s.naive, &q);
+
+            check_verdict(&s, &q, &a);
+            words[strcmp(a.verdict, "allow") == 0 ? 0 : strcmp(a.verdict, "deny") == 0 ? 1 : 2]++;
+            a = naive_judge(&s.naive, &packet);
+            at_ends += check_ends(&s, packet, &a);
+            judged++;
+        }
+        tear_down(&s);
+    }
+    print_message("%zu queries, %zu of them at the ends; %zu allow, %zu deny, %zu would-deny\n",
+                  judged, at_ends, words[0], words[1], words[2]);
+    assert_true(judged >= 100000);
+    assert_true(at_ends >= 100000);
+    assert_true(words[0] > judged / 20 && words[1] > judged / 20 && words[2] > judged / 20);
+}
+
+static void numbers_stay_when_the_policy_grows(void **state)
+{
+    (void)state;
+    static const char inventory[] = "suimitsu-inventory: 1\n"
+                                    "endpoints: {e0: {labels: {a: x}}, e1: {labels: {a: y}},"
+                                    " e2: {}, e3: {}, e4: {}, e5: {}}\n";
+    struct setting one = {.policy_text = BUF_INIT}, two = one;
+
+    naive_make(&one.naive); /* Only for the names of its endpoints. */
+    two.naive = one.naive;
+    buf_puts(&one.policy_text, "suimitsu: 1\ngroups: {y: {match: {a: y}}}\n"
+                               "allow: [{id: m, to: y, service: tcp/50, process: /m, user: u5,"
+                               " why: w, owner: o}]\n");
+    buf_puts(&two.policy_text, "suimitsu: 1\ngroups: {x: {match: {a: x}}, y: {match: {a: y}}}\n"
+                               "allow:\n"
+                               "  - {id: a, to: x, service: tcp/40, process: /a, user: u0, why: w,"
+                               " owner: o}\n"
+                               "  - {id: m, to: y, service: tcp/50, process: /m, user: u5, why: w,"
+                               " owner: o}\n");
+    buf_puts(&one.inventory_text, inventory);
+    buf_puts(&two.inventory_text, inventory);
+    build(&one, NULL);
+    build(&two, one.compiled);
+    assert_int_equal(compiled_identity(one.compiled, "e1"), compiled_identity(two.compiled, "e1"));
+    assert_int_equal(compiled_identity(one.compiled, "e5"), compiled_identity(two.compiled, "e5"));
+    assert_int_not_equal(compiled_identity(two.compiled, "e0"),
+                         compiled_identity(two.compiled, "e5"));
+    assert_string_equal(two.programs[0]->rules[0].id, "m");
+    assert_int_equal(two.programs[0]->services[0].class, 2); /* tcp/40 is new. */
+    assert_int_equal(two.programs[0]->services[1].class, one.programs[0]->services[0].class);
+    assert_int_equal(two.programs[0]->processes[1].class, one.programs[0]->processes[0].class);
+    assert_int_equal(two.programs[0]->users[1].class, one.programs[0]->users[0].class);
+    tear_down(&two);
+    tear_down(&one);
+}
+
+/* ---- lints ---- */
+
+static struct diagnostics *lint(const char *policy, const char *inventory, size_t *ret_passed)
+{
+    struct diagnostics *d = diagnostics_new();
+    struct setting s = {.policy_text = BUF_INIT};
+    int64_t now;
+
+    buf_puts(&s.policy_text, policy);
+    buf_puts(&s.inventory_text, inventory);
+    read_texts(&s, d);
+    assert_int_equal(date_parse("2026-11-22", &now), 0);
+    s.world = world_new(s.policy, s.inventory, now);
+    policy_lint(s.world, true, d);
+    *ret_passed = policy_run_tests(s.world, d);
+    tear_down(&s);
+    return d;
+}
+
+#define LINT_GROUPS                                                                                \
+    "suimitsu: 1\ngroups: {web: {match: {t: web}}, db: {match: {t: db}}, bare: {match: {t: "       \
+    "bare}}, net: {outside: true}}\n"
+#define LINT_INVENTORY                                                                             \
+    "suimitsu-inventory: 1\nendpoints:\n"                                                          \
+    "  w: {labels: {t: web}, enforcers: host}\n  d: {labels: {t: db}, enforcers: [host, edge]}\n"  \
+    "  b: {labels: {t: bare}, enforcers: nft}\nusers: {u: {groups: [ops]}}\n"
+
+static void assert_lint(const char *rules, const char *code)
+{
+    struct buf b = BUF_INIT;
+    struct diagnostics *d;
+    size_t passed;
+
+    buf_printf(&b, LINT_GROUPS "%s\n", rules);
+    d = lint(buf_str(&b), LINT_INVENTORY, &passed);
+    if (d->n != (code ? 1u : 0u) || (code && strcmp(code_name(d->items[0].code), code) != 0)) {
+        for (size_t i = 0; i < d->n; i++)
+            print_error("%s %s\n", code_name(d->items[i].code), d->items[i].message);
+        print_error("%s: expected %s\n", rules, code ? code : "nothing");
+        fail();
+    }
+    diagnostics_free(d);
+    buf_done(&b);
+}
+
+#define ALLOW(fields) "allow: [{id: a, why: w, owner: o, " fields "}]"
+
+static void a_check_that_nobody_can_make_is_an_error(void **state)
+{
+    (void)state;
+    assert_lint(ALLOW("from: web, process: /x"), NULL);
+    assert_lint(ALLOW("from: bare, process: /x"), "E-WIDEN");
+    assert_lint(ALLOW("from: [web, bare], user: u"), "E-WIDEN");
+    assert_lint(ALLOW("user: u"), "E-WIDEN");
+    assert_lint(ALLOW("from: net, user: u"), "E-WIDEN");
+    assert_lint(ALLOW("from: bare, process: /x, accept-weaker: because"), NULL);
+    assert_lint(ALLOW("from: bare, process: /x, expires: 2026-11-21"), "W-EXPIRED");
+    assert_lint(ALLOW("from: bare, to: db, served-by: /x"), NULL);
+    assert_lint(ALLOW("from: web, served-by: /x"), "E-WIDEN");
+    assert_lint(
+        "services: {m: {ports: tcp/502, modbus: 1}}\n" ALLOW("from: web, to: db, service: m"),
+        NULL);
+    assert_lint(
+        "services: {m: {ports: tcp/502, modbus: 1}}\n" ALLOW("from: web, to: bare, service: m"),
+        "E-WIDEN");
+    assert_lint("services: {m: {ports: tcp/502, modbus: 1}}\n" ALLOW("from: net, to: db, service: "
+                                                                     "m"),
+                NULL);
+}
+
+static void conditions_that_mix_at_the_two_ends_are_a_warning(void **state)
+{
+    (void)state;
+#define TWO(a, b)                                                                                  \
+    "allow:\n  - {id: a, from: web, to: db, why: w, owner: o, " a "}\n"                            \
+    "  - {id: b, from: web, to: db, why: w, owner: o, " b "}\n"
+    assert_lint(TWO("process: /x", "served-by: /y"), "W-CROSS");
+    assert_lint(TWO("process: /x, served-by: /y", "process: /z, served-by: /q"), "W-CROSS");
+    assert_lint(TWO("process: /x, served-by: /y", "process: /z, served-by: /y"), NULL);
+    assert_lint(TWO("process: /x, served-by: /y", "served-by: /y"), NULL);
+    assert_lint(TWO("process: /x, service: tcp/1", "served-by: /y, service: tcp/2"), NULL);
+    assert_lint(TWO("process: /x", "user: u"), NULL);
+    assert_lint("services: {m: {ports: tcp/502, modbus: 1}}\nallow: [{id: a, why: w, owner: o}]\n"
+                "never: [{id: n, from: web, to: db, service: m, process: /x, why: w, owner: o}]",
+                "W-CROSS");
+}
+
+static void what_matches_nothing_is_said(void **state)
+{
+    (void)state;
+    size_t passed;
+    struct diagnostics *d = lint("suimitsu: 1\ngroups: {g: {match: {t: no}}, m: {members: [ww]}}\n",
+                                 LINT_INVENTORY, &passed);
+
+    diagnostics_sort(d);
+    assert_int_equal(d->n, 4);
+    assert_int_equal(d->items[0].code, CODE_EMPTY);
+    assert_string_equal(d->items[3].message, "an empty allow list means nothing is allowed");
+    assert_true(has_code(d, CODE_UNKNOWN));
+    diagnostics_free(d);
+    assert_lint(ALLOW("from: web, user: \"@devs\""), "W-EMPTY");
+}
+
+static void a_policy_runs_its_own_tests(void **state)
+{
+    (void)state;
+    size_t passed;
+    struct diagnostics *d = lint(
+        LINT_GROUPS ALLOW(
+            "from: web, to: db, service: tcp/10-20") "\n"
+                                                     "tests:\n"
+                                                     "  - {from: w, to: d, service: tcp/10-20, "
+                                                     "expect: allow, by: a}\n"
+                                                     "  - {from: w, to: d, service: tcp/10-21, "
+                                                     "expect: allow, by: a}\n"
+                                                     "  - {from: d, to: w, service: tcp/10, "
+                                                     "expect: deny, by: default, enforced: yes}\n"
+                                                     "  - {from: d, to: w, service: tcp/10, "
+                                                     "expect: deny, enforced: no}\n",
+        LINT_INVENTORY, &passed);
+
+    assert_int_equal(passed, 2);
+    assert_int_equal(d->n, 2);
+    assert_int_equal(d->items[0].code, CODE_TEST);
+    assert_int_equal(d->items[0].place.line, 6);
+    diagnostics_free(d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verdict_and_both_ends_agree_with_the_naive_evaluator),
+        cmocka_unit_test(numbers_stay_when_the_policy_grows),
+        cmocka_unit_test(a_check_that_nobody_can_make_is_an_error),
+        cmocka_unit_test(conditions_that_mix_at_the_two_ends_are_a_warning),
+        cmocka_unit_test(what_matches_nothing_is_said),
+        cmocka_unit_test(a_policy_runs_its_own_tests),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
