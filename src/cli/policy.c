@@ -47,8 +47,9 @@ static void print_check(const struct loaded *l, int code)
     if (!l->policy || code == EXIT_INVALID) {
         (void)printf("not valid: %s\n", buf_str(&b));
     } else {
-        (void)printf("%s: %zu rules, %zu groups; ", code == EXIT_OK ? "ok" : "tests fail",
-                     l->policy->n_rules, l->policy->n_groups);
+        (void)printf("%s: %zu rule%s, %zu group%s; ", code == EXIT_OK ? "ok" : "tests fail",
+                     l->policy->n_rules, l->policy->n_rules == 1 ? "" : "s", l->policy->n_groups,
+                     l->policy->n_groups == 1 ? "" : "s");
         if (l->has_inventory)
             (void)printf("%zu of %zu tests passed; ", l->n_tests_passed, l->policy->n_tests);
         (void)printf("%s\n", buf_str(&b));

@@ -198,7 +198,6 @@ static bool read_word(const struct decoder *dec, const struct field *f, const st
 static void read_choice(const struct decoder *dec, const struct field *f, const struct node *n,
                         struct word *to)
 {
-    CLEANUP(free_voidp) char *all = NULL;
     struct buf b = BUF_INIT;
     struct nearest near;
     struct diagnostic *x;
@@ -211,15 +210,16 @@ static void read_choice(const struct decoder *dec, const struct field *f, const 
     for (size_t i = 0; f->choices[i]; i++) {
         if (strcmp(f->choices[i], n->text) == 0) {
             *to = (struct word){.text = f->choices[i], .place = n->place};
+            buf_done(&b);
             return;
         }
         nearest_offer(&near, f->choices[i]);
         buf_printf(&b, "%s%s", i ? ", " : "", f->choices[i]);
     }
-    all = buf_take(&b);
     x = diagnostics_add(dec->d, CODE_VALUE, &n->place, "\"%s\" for \"%s\"", n->text, f->name);
-    diagnostic_expected(x, "one of %s", all);
+    diagnostic_expected(x, "one of %s", buf_str(&b));
     diagnostic_nearest(x, near.best);
+    buf_done(&b);
 }
 
 static bool read_number(const struct decoder *dec, const struct field *f, const struct node *n,
