@@ -390,21 +390,6 @@ static void lint_users(const struct linting *l, const struct match *m)
                                   "the user group \"@%s\" has no member", m->users[i].name);
 }
 
-static void lint_test_end(const struct linting *l, const struct named *end)
-{
-    struct nearest near = nearest_to(end->name);
-    struct address a;
-    struct diagnostic *x;
-
-    if (inventory_endpoint(l->w->inventory, end->name) || address_parse(end->name, &a) == 0)
-        return;
-    for (size_t k = 0; k < l->w->inventory->n_endpoints; k++)
-        nearest_offer(&near, l->w->inventory->endpoints[k].name);
-    x = diagnostics_add(l->d, CODE_UNKNOWN, &end->place, "no endpoint is named \"%s\"", end->name);
-    diagnostic_expected(x, "an endpoint of the inventory, or an address");
-    diagnostic_nearest(x, near.best);
-}
-
 static void lint_expiry(const struct linting *l, const struct rule *r)
 {
     char day[DATE_TEXT_SIZE];
@@ -445,8 +430,4 @@ void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *
     if (!has_inventory)
         return;
     lint_groups(&l);
-    for (size_t i = 0; i < p->n_tests; i++) {
-        lint_test_end(&l, &p->tests[i].from);
-        lint_test_end(&l, &p->tests[i].to);
-    }
 }

@@ -2,7 +2,7 @@
 /* lint.h - what a policy that reads well still gets wrong
  *
  * E-WIDEN   a check that no enforcer can make (needs an inventory)
- * E-UNKNOWN a member or test endpoint that the inventory does not have
+ * E-UNKNOWN a member that the inventory does not have
  * W-EMPTY   a group without endpoints, a user group without members
  * W-EXPIRED a rule that no longer matches
  * W-CROSS   two rules whose conditions live at different places: the ends together would let
@@ -16,5 +16,6 @@
  * looked at when 'has_inventory' is false. */
 void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *d);
 
-/* Runs the policy's own tests; each that fails is an E-TEST.  Returns the number that passed. */
+/* Runs the policy's own tests; each that fails is an E-TEST, and an E-UNKNOWN when the inventory
+ * lacks one of its ends.  Returns the number that passed. */
 size_t policy_run_tests(const struct world *w, struct diagnostics *d);

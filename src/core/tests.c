@@ -68,7 +68,7 @@ static bool holds_for(const struct asking *q, uint8_t protocol, uint16_t port, i
     bool ok;
 
     if (verdict(q->w, &query, &a, &why, &what) < 0)
-        return false; /* An unknown endpoint, which the lint has reported. */
+        return false; /* Cannot happen: both ends are known. */
     ok = is_expected(t, &a);
     if (!ok)
         report(q, port, &a, &why);
@@ -112,6 +112,23 @@ static bool holds_for_range(const struct asking *q, const struct port_range *r)
     return true;
 }
 
+/* Not in the inventory: the test cannot be asked. */
+static bool is_known(const struct asking *q, const struct named *end)
+{
+    struct nearest near = nearest_to(end->name);
+    struct address a;
+    struct diagnostic *x;
+
+    if (inventory_endpoint(q->w->inventory, end->name) || address_parse(end->name, &a) == 0)
+        return true;
+    for (size_t k = 0; k < q->w->inventory->n_endpoints; k++)
+        nearest_offer(&near, q->w->inventory->endpoints[k].name);
+    x = diagnostics_add(q->d, CODE_UNKNOWN, &end->place, "no endpoint is named \"%s\"", end->name);
+    diagnostic_expected(x, "an endpoint of the inventory, or an address");
+    diagnostic_nearest(x, near.best);
+    return false;
+}
+
 size_t policy_run_tests(const struct world *w, struct diagnostics *d)
 {
     size_t passed = 0;
@@ -119,7 +136,7 @@ size_t policy_run_tests(const struct world *w, struct diagnostics *d)
     for (size_t i = 0; i < w->policy->n_tests; i++) {
         const struct asking q = {w, &w->policy->tests[i], d};
         const struct service *s = &w->policy->services[q.test->service];
-        bool ok = true;
+        bool from_known = is_known(&q, &q.test->from), ok = is_known(&q, &q.test->to) && from_known;
 
         for (size_t k = 0; ok && k < s->n_ports; k++)
             ok = holds_for_range(&q, &s->ports[k]);

@@ -59,6 +59,8 @@ BAD = {
     "unknown-member": (HEAD + "  some: {members: [web2]}\nallow: []\n", INVENTORY),
     "failing-test": (rule(["from: web", "to: db", "service: tcp/5432"])
                      + "tests:\n  - {from: web1, to: db1, service: tcp/80, expect: allow}\n", INVENTORY),
+    "unknown-test-endpoint": (HEAD + "allow: []\ntests:\n  - {from: web2, to: db1, service: tcp/80, expect: deny}\n", INVENTORY),
+    "many-quotes": (HEAD + "allow: [{id: a, why: 'x''''''''y', owner: o}]\n", None),
     "cross": (HEAD + "allow:\n"
               "  - {id: a, from: web, to: web, process: /x, why: w, owner: o}\n"
               "  - {id: b, from: web, to: web, served-by: /y, why: w, owner: o}\n", INVENTORY),

@@ -130,6 +130,8 @@ static void yaml_that_surprises_is_refused(void **state)
     assert_string_equal(code_of("suimitsu: 1\ngroups: *a\n"), "E-STRICT");
     assert_string_equal(code_of("suimitsu: !!int 1\n"), "E-STRICT");
     assert_string_equal(code_of("suimitsu: 1\ngroups: {<<: {}}\n"), "E-STRICT");
+    assert_string_equal(code_of("suimitsu: 1\ngroups: {a: {match: {a: 'x''''''''y'}}}\n"),
+                        "E-STRICT");
     assert_string_equal(code_of("suimitsu: 1\n---\nsuimitsu: 1\n"), "E-STRICT");
     assert_string_equal(code_of("suimitsu: 1\nsuimitsu: 1\n"), "E-DUPKEY");
     assert_string_equal(code_of("suimitsu: 1\n\"suimitsu\": 1\n"), "E-DUPKEY");
