@@ -5,3 +5,4 @@
 #include "cli/command.h"
 
 extern const struct command_table policy_commands; /* policy.c: what needs no controller */
+extern const struct command_table online_commands; /* online.c: what asks the controller */

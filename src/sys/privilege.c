@@ -35,6 +35,9 @@ int privilege_drop(uid_t uid, gid_t gid)
 {
     if (uid == 0 || gid == 0)
         return -EPERM;
+    for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; capability++)
+        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0,
+                    0); /* Besides what follows; may be denied. */
     if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return -errno;
     capng_clear(CAPNG_SELECT_BOTH);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.h - asking the controller: by its unix socket as root, or over HTTPS with a token
+ *
+ *   (nothing)                                      /run/suimitsu/api.sock, or $SUIMITSU_SOCKET
+ *   --socket PATH                                  another unix socket
+ *   --controller https://HOST:7442 --token-file FILE --ca FILE
+ *                                                  or $SUIMITSU_CONTROLLER, _TOKEN_FILE, _CA
+ *
+ * A token never stands in the command line, which every user of the machine can read. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "cli/command.h"
+
+/* For the options tables of online commands; keep them first. */
+#define CLIENT_OPTIONS                                                                             \
+    {"socket", 0, "PATH", "the controller's unix socket (default /run/suimitsu/api.sock)"},        \
+        {"controller", 0, "URL", "the controller's API, https://host:7442"},                       \
+        {"token-file", 0, "FILE", "file with the API token"},                                      \
+    {                                                                                              \
+        "ca", 0, "FILE", "certificate of the controller's authority"                               \
+    }
+
+struct answer {
+    int status;   /* Of HTTP. */
+    json_t *json; /* NULL: none. */
+    char etag[64];
+};
+void answer_done(struct answer *a);
+
+/* Asks.  EXIT_OK with any status below 400; else the exit code that fits the problem, which has
+ * been told on standard error, findings included.  'body' NULL: none; 'if_match' NULL: none. */
+int client_ask(const struct invocation *in, const char *method, const char *path,
+               const json_t *body, const char *if_match, struct answer *ret_a);
+
+/* 'text' percent-encoded into a path or query. */
+void url_add(struct buf *url, const char *text);
+
+/* ---- printing ---- */
+
+struct column {
+    const char *title;
+    const char *key; /* Of the row's object. */
+    bool wide_only;
+};
+
+/* Foreign text is escaped.  json and yaml print the document as it is. */
+void print_table(const struct invocation *in, const json_t *rows, const struct column *columns,
+                 size_t n_columns);
+/* One object: "key: value" lines. */
+void print_object(const struct invocation *in, const json_t *object);
+/* json or yaml: prints and returns true. */
+bool print_document(const struct invocation *in, const json_t *document);

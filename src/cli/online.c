@@ -1,0 +1,803 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* online.c - the commands that talk to the controller */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/number.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/load.h"
+#include "sys/tree.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "";
+}
+
+static json_int_t number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* ---- status ---- */
+
+static const struct option_spec only_client[] = {CLIENT_OPTIONS};
+
+static int run_status(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = client_ask(in, "GET", "/api/v1/status", NULL, NULL, &a);
+
+    if (r == EXIT_OK)
+        print_object(in, a.json);
+    return r;
+}
+
+/* ---- apply ---- */
+
+static const struct option_spec apply_options[] = {
+    CLIENT_OPTIONS,
+    {"inventory", 'i', "FILE", "inventory to apply with it, or alone"},
+    {"confirm", 0, "TIME", "roll back unless confirmed within TIME (5m)"},
+    {"wait", 0, "WHAT", "accepted, compiled (default) or enforced"},
+    {"timeout", 0, "TIME", "how long to wait for enforced (default 60s)"},
+    {"comment", 'm', "TEXT", "why; goes to the history and the audit"},
+    {"base", 0, "VERSION", "refuse when another version is in force"},
+    {"dry-run", 'n', NULL, "check and compile at the controller, change nothing"},
+};
+
+/* The files of a path as the API takes them. */
+static int add_files(json_t *list, const char *path)
+{
+    CLEANUP(tree_done) struct tree tree = TREE_INIT;
+    const char *failed = path;
+    int r = tree_read(&tree, path, SOURCE_FILES, SOURCE_MAX, &failed);
+
+    if (r < 0)
+        return complain_file(failed, r);
+    for (size_t i = 0; i < tree.n; i++) {
+        const struct buf *data = &tree.files[i].data;
+        json_t *text = json_stringn(buf_str(data), data->size), *file;
+
+        if (!text)
+            return complain(EXIT_INVALID, "%s: error E-TEXT: not UTF-8", tree.files[i].path);
+        file = json_pack("{s:s,s:o}", "name", tree.files[i].path, "text", text);
+        if (!file)
+            return complain(EXIT_INVALID, "the name of a file is not UTF-8");
+        (void)json_array_append_new(list, file);
+    }
+    return EXIT_OK;
+}
+
+static int change_body(const struct invocation *in, json_t *body)
+{
+    const char *inventory = invocation_value(in, "inventory"),
+               *confirm = invocation_value(in, "confirm"),
+               *comment = invocation_value(in, "comment");
+    json_t *files = json_array(), *second = json_array();
+    uint64_t confirm_s = 0;
+    int r = EXIT_OK;
+
+    (void)json_object_set_new(body, "files", in->n_args ? files : second);
+    for (size_t i = 0; r == EXIT_OK && i < in->n_args; i++)
+        r = add_files(files, in->args[i]);
+    if (r == EXIT_OK && inventory)
+        r = add_files(second, inventory);
+    if (in->n_args && inventory)
+        (void)json_object_set_new(body, "inventory", second);
+    else
+        json_decref(in->n_args ? second : files);
+    if (r != EXIT_OK)
+        return r;
+    if (confirm && (duration_parse(confirm, 86400, &confirm_s) < 0 || confirm_s == 0))
+        return complain(EXIT_USAGE, "--confirm %s: expected a time like 5m, at most 1d", confirm);
+    (void)json_object_set_new(body, "confirm_s", json_integer((json_int_t)confirm_s));
+    if (comment)
+        (void)json_object_set_new(body, "comment", json_string(comment));
+    if (invocation_value(in, "dry-run"))
+        (void)json_object_set_new(body, "dry_run", json_true());
+    return EXIT_OK;
+}
+
+/* Counts enforcers by what they run. */
+struct progress {
+    size_t n, current, refused, absent;
+};
+
+static int look(const struct invocation *in, json_int_t revision, struct progress *p, bool tell)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = client_ask(in, "GET", "/api/v1/enforcers", NULL, NULL, &a);
+    const json_t *e;
+    size_t i;
+
+    *p = (struct progress){.n = 0};
+    if (r != EXIT_OK)
+        return r;
+    json_array_foreach(a.json, i, e)
+    {
+        bool refused = json_is_true(json_object_get(e, "refused"));
+        bool absent = strcmp(text_of(e, "state"), "INACTIVE") == 0;
+        bool current = !absent && number_of(e, "running") >= revision;
+
+        p->n++;
+        p->current += current;
+        p->refused += refused;
+        p->absent += absent;
+        if (tell && !current)
+            (void)complain(EXIT_PARTIAL, "%s: %s, runs revision %lld; %s", text_of(e, "name"),
+                           text_of(e, "state"), number_of(e, "running"), text_of(e, "last_result"));
+    }
+    return EXIT_OK;
+}
+
+static int wait_enforced(const struct invocation *in, json_int_t revision)
+{
+    const char *timeout = invocation_value(in, "timeout");
+    struct timespec now, pause = {.tv_nsec = 200 * 1000 * 1000};
+    uint64_t timeout_s = 60;
+    struct progress p;
+    time_t end;
+    int r;
+
+    if (timeout && duration_parse(timeout, 86400, &timeout_s) < 0)
+        return complain(EXIT_USAGE, "--timeout %s: expected a time like 60s", timeout);
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    end = now.tv_sec + (time_t)timeout_s;
+    for (;;) {
+        r = look(in, revision, &p, false);
+        if (r != EXIT_OK)
+            return r;
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        if (p.current == p.n || p.current + p.refused == p.n || now.tv_sec >= end)
+            break;
+        (void)nanosleep(&pause, NULL); /* The API has no event for it yet. */
+    }
+    (void)printf("enforced by %zu of %zu enforcers", p.current, p.n);
+    (void)printf(p.absent ? ", %zu not connected\n" : "\n", p.absent);
+    if (p.current == p.n)
+        return EXIT_OK;
+    (void)look(in, revision, &p, true);
+    return p.current + p.refused == p.n || p.current ? EXIT_PARTIAL : EXIT_TIMED_OUT;
+}
+
+static int run_apply(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(json_decrefp) json_t *body = json_object();
+    const char *wait = invocation_value(in, "wait");
+    bool enforced = wait && strcmp(wait, "enforced") == 0;
+    int r;
+
+    if (wait && !enforced && strcmp(wait, "accepted") != 0 && strcmp(wait, "compiled") != 0)
+        return complain(EXIT_USAGE, "--wait %s: expected accepted, compiled or enforced", wait);
+    if (!in->n_args && !invocation_value(in, "inventory"))
+        return complain(EXIT_USAGE, "apply what?  PATH..., or --inventory FILE, or both");
+    r = change_body(in, body);
+    if (r == EXIT_OK)
+        r = client_ask(in, "PUT", in->n_args ? "/api/v1/policy" : "/api/v1/inventory", body,
+                       invocation_value(in, "base"), &a);
+    if (r != EXIT_OK)
+        return r;
+    if (!print_document(in, a.json)) {
+        if (!json_is_true(json_object_get(a.json, "applied")))
+            (void)printf("good; nothing was changed\n");
+        else
+            (void)printf("applied as revision %lld\n", number_of(a.json, "revision"));
+        if (number_of(a.json, "confirm_s"))
+            (void)printf("confirm within %lld s with \"suimitsu confirm\", or it is rolled back\n",
+                         number_of(a.json, "confirm_s"));
+    }
+    return enforced && json_is_true(json_object_get(a.json, "applied"))
+               ? wait_enforced(in, number_of(a.json, "revision"))
+               : EXIT_OK;
+}
+
+static int run_confirm(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(json_decrefp) json_t *body = json_object();
+    int r = client_ask(in, "POST", "/api/v1/policy/confirm", body, NULL, &a);
+
+    if (r == EXIT_OK && !print_document(in, a.json))
+        (void)printf("confirmed; revision %lld stays\n", number_of(a.json, "revision"));
+    return r;
+}
+
+/* ---- why ---- */
+
+static const struct option_spec why_options[] = {
+    CLIENT_OPTIONS,
+    {"process", 0, "PATH", "the client's program"},
+    {"served-by", 0, "PATH", "the server's program"},
+    {"user", 0, "NAME", "the user at the source"},
+};
+
+/* "tcp/5432", "icmp/echo", or a service's name, of which the first port is asked. */
+static int add_service(const struct invocation *in, json_t *query, const char *service)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    const char *slash = strchr(service, '/');
+    const json_t *s;
+    uint64_t port;
+    size_t i;
+    int r;
+
+    if (slash) {
+        (void)json_object_set_new(query, "protocol",
+                                  json_stringn(service, (size_t)(slash - service)));
+        if (strncmp(service, "icmp/", 5) == 0)
+            (void)json_object_set_new(query, "type", json_string(slash + 1));
+        else if (number_parse(slash + 1, strlen(slash + 1), UINT16_MAX, &port) < 0)
+            return complain(EXIT_USAGE, "%s: expected a service, or a form like tcp/443", service);
+        else
+            (void)json_object_set_new(query, "port", json_integer((json_int_t)port));
+        return EXIT_OK;
+    }
+    r = client_ask(in, "GET", "/api/v1/services", NULL, NULL, &a);
+    if (r != EXIT_OK)
+        return r;
+    json_array_foreach(a.json, i, s)
+    {
+        const char *first = json_string_value(json_array_get(json_object_get(s, "ports"), 0));
+        char form[64];
+
+        if (strcmp(text_of(s, "name"), service) != 0 || !first)
+            continue;
+        (void)snprintf(form, sizeof(form), "%.*s", (int)strcspn(first, "-"), first);
+        return strchr(form, '/') ? add_service(in, query, form) : EXIT_USAGE;
+    }
+    return complain(EXIT_NOT_FOUND, "no service \"%s\" in the policy; try a form like tcp/443",
+                    service);
+}
+
+static int run_why(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(json_decrefp)
+    json_t *query = json_pack("{s:s,s:s}", "from", in->args[0], "to", in->args[1]);
+    const char *process = invocation_value(in, "process"), *user = invocation_value(in, "user"),
+               *served_by = invocation_value(in, "served-by");
+    const json_t *reason;
+    size_t i;
+    int r = query ? add_service(in, query, in->args[2])
+                  : complain(EXIT_USAGE, "the names must be UTF-8");
+
+    if (r != EXIT_OK)
+        return r;
+    if (process)
+        (void)json_object_set_new(query, "process", json_string(process));
+    if (user)
+        (void)json_object_set_new(query, "user", json_string(user));
+    if (served_by)
+        (void)json_object_set_new(query, "served_by", json_string(served_by));
+    r = client_ask(in, "POST", "/api/v1/why", query, NULL, &a);
+    if (r != EXIT_OK)
+        return r;
+    if (!print_document(in, a.json)) {
+        CLEANUP(buf_done) struct buf b = BUF_INIT;
+
+        buf_printf(&b, "%s (%s%s%s)%s\n", text_of(a.json, "verdict"), text_of(a.json, "layer"),
+                   text_of(a.json, "rule")[0] ? ", rule " : "", text_of(a.json, "rule"),
+                   json_is_true(json_object_get(a.json, "enforced")) ? "" : ", not enforced");
+        json_array_foreach(json_object_get(a.json, "why"), i, reason)
+        {
+            const char *s = json_string_value(reason);
+
+            buf_puts(&b, "  - ");
+            buf_escape(&b, s ? s : "", s ? strlen(s) : 0, 2000);
+            buf_putc(&b, '\n');
+        }
+        (void)fputs(buf_str(&b), stdout);
+    }
+    return strcmp(text_of(a.json, "verdict"), "deny") == 0 ? EXIT_DIFFERS : EXIT_OK;
+}
+
+/* ---- flows ---- */
+
+static const struct option_spec flows_options[] = {
+    CLIENT_OPTIONS,
+    {"since", 0, "TIME", "last seen since: 5m, or 2026-11-22T10:00:00Z"},
+    {"follow", 'f', NULL, "go on with new ones until interrupted"},
+    {"from", 0, "NAME", "from this endpoint or address"},
+    {"to", 0, "NAME", "to this endpoint or address"},
+    {"verdict", 0, "VERDICT", "allow, deny or would-deny"},
+    {"denied", 0, NULL, "only denied and would-be denied"},
+    {"max", 0, "N", "at most N at once (default 200)"},
+};
+
+static void flows_path(const struct invocation *in, json_int_t after, struct buf *path)
+{
+    static const char *const passed[] = {"since", "from", "to", "verdict", "max"};
+
+    buf_puts(path, "/api/v1/flows?");
+    for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
+        if (invocation_value(in, passed[i])) {
+            buf_printf(path, "%s=", passed[i]);
+            url_add(path, invocation_value(in, passed[i]));
+            buf_putc(path, '&');
+        }
+    if (invocation_value(in, "denied"))
+        buf_puts(path, "denied&");
+    if (after >= 0)
+        buf_printf(path, "after=%lld&wait&", after);
+    path->data[--path->size] = 0; /* The last '?' or '&'. */
+}
+
+static void print_flow(const json_t *f)
+{
+    CLEANUP(buf_done) struct buf line = BUF_INIT, safe = BUF_INIT;
+    const char *from = text_of(f, "from"), *to = text_of(f, "to"), *script = text_of(f, "script");
+
+    buf_printf(&line, "%s  %-10s %s -> %s %s/%lld", text_of(f, "last"), text_of(f, "verdict"),
+               from[0] ? from : text_of(f, "from_address"), to[0] ? to : text_of(f, "to_address"),
+               text_of(f, "protocol"), number_of(f, "port"));
+    buf_printf(&line, "  %s%s%s%s  %s  x%lld  %s", text_of(f, "process"), script[0] ? " " : "",
+               script, text_of(f, "process")[0] ? "" : "?", text_of(f, "user"),
+               number_of(f, "count"), text_of(f, "layer"));
+    if (text_of(f, "rule")[0])
+        buf_printf(&line, " %s", text_of(f, "rule"));
+    buf_printf(&line, "  (seen by %s, %s)", text_of(f, "reporter"), text_of(f, "direction"));
+    buf_escape(&safe, line.data, line.size, 4000);
+    (void)puts(buf_str(&safe));
+}
+
+static int show_flows(const struct invocation *in, json_int_t after, json_int_t *ret_last)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(buf_done) struct buf path = BUF_INIT;
+    const json_t *list, *f;
+    size_t i;
+    int r;
+
+    flows_path(in, after, &path);
+    r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
+    if (r != EXIT_OK)
+        return r;
+    list = json_object_get(a.json, "flows");
+    *ret_last = number_of(a.json, "last");
+    if (after >= 0 && json_array_size(list)) /* A page may end before the last. */
+        *ret_last = number_of(json_array_get(list, json_array_size(list) - 1), "number");
+    if (!invocation_value(in, "follow") && print_document(in, list))
+        return EXIT_OK;
+    json_array_foreach(list, i, f)
+    {
+        if (in->output == OUTPUT_JSON) {
+            (void)json_dumpf(f, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+            (void)putchar('\n');
+        } else {
+            print_flow(f);
+        }
+    }
+    (void)fflush(stdout);
+    return EXIT_OK;
+}
+
+static int run_flows(const struct invocation *in)
+{
+    json_int_t last = 0;
+    int r = show_flows(in, -1, &last);
+
+    while (r == EXIT_OK && invocation_value(in, "follow"))
+        r = show_flows(in, last, &last);
+    return r;
+}
+
+/* ---- lists and single things ---- */
+
+static int ask_path(const struct invocation *in, const char *head, const char *name,
+                    const char *tail, const char *method, const json_t *body, struct answer *ret_a)
+{
+    CLEANUP(buf_done) struct buf path = BUF_INIT;
+
+    buf_puts(&path, head);
+    if (name)
+        url_add(&path, name);
+    buf_puts(&path, tail);
+    return client_ask(in, method, buf_str(&path), body, NULL, ret_a);
+}
+
+static int show_list(const struct invocation *in, const char *path, const struct column *columns,
+                     size_t n)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = client_ask(in, "GET", path, NULL, NULL, &a);
+
+    if (r == EXIT_OK)
+        print_table(in, a.json, columns, n);
+    return r;
+}
+
+static int show_one(const struct invocation *in, const char *head)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = ask_path(in, head, in->args[0], "", "GET", NULL, &a);
+
+    if (r == EXIT_OK)
+        print_object(in, a.json);
+    return r;
+}
+
+static int run_enforcer_list(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", false},
+        {"STATE", "state", false},
+        {"WANTED", "wanted", false},
+        {"RUNNING", "running", false},
+        {"LAST RESULT", "last_result", false},
+        {"ADDRESS", "address", true},
+        {"KERNEL", "kernel", true},
+        {"SOFTWARE", "software", true},
+        {"LOST", "lost_events", true},
+    };
+
+    return show_list(in, "/api/v1/enforcers", columns, ARRAY_SIZE(columns));
+}
+
+static int run_enforcer_show(const struct invocation *in)
+{
+    return show_one(in, "/api/v1/enforcers/");
+}
+
+static int run_endpoint(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", false},           {"TRUST", "trust", false},   {"MODE", "mode", false},
+        {"ADDRESSES", "addresses", false}, {"GROUPS", "groups", false}, {"LABELS", "labels", true},
+        {"ENFORCERS", "enforcers", true},
+    };
+
+    return in->n_args ? show_one(in, "/api/v1/endpoints/")
+                      : show_list(in, "/api/v1/endpoints", columns, ARRAY_SIZE(columns));
+}
+
+static int run_group(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", false}, {"KIND", "kind", false}, {"MEMBERS", "members", false}};
+
+    return in->n_args ? show_one(in, "/api/v1/groups/")
+                      : show_list(in, "/api/v1/groups", columns, ARRAY_SIZE(columns));
+}
+
+static int run_service(const struct invocation *in)
+{
+    static const struct column columns[] = {{"NAME", "name", false}, {"PORTS", "ports", false}};
+
+    return show_list(in, "/api/v1/services", columns, ARRAY_SIZE(columns));
+}
+
+static int run_notices(const struct invocation *in)
+{
+    static const struct column columns[] = {{"TIME", "time", false},
+                                            {"ENDPOINT", "endpoint", false},
+                                            {"KIND", "kind", false},
+                                            {"OBJECT", "object", false},
+                                            {"TEXT", "text", false}};
+
+    return show_list(in, "/api/v1/notices", columns, ARRAY_SIZE(columns));
+}
+
+/* ---- policy ---- */
+
+static const struct option_spec policy_show_options[] = {
+    CLIENT_OPTIONS,
+    {"version", 0, "N", "an older version"},
+};
+
+static int run_policy_show(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    const char *version = invocation_value(in, "version");
+    const json_t *file;
+    size_t i;
+    int r = ask_path(in, version ? "/api/v1/policy?version=" : "/api/v1/policy", version, "", "GET",
+                     NULL, &a);
+
+    if (r != EXIT_OK || print_document(in, a.json))
+        return r;
+    json_array_foreach(json_object_get(a.json, "files"), i, file)
+    {
+        (void)printf("# %s, version %lld of %s by %s\n", text_of(file, "name"),
+                     number_of(a.json, "version"), text_of(a.json, "time"),
+                     text_of(a.json, "actor"));
+        (void)fputs(text_of(file, "text"), stdout); /* The reader has refused hidden characters. */
+    }
+    return EXIT_OK;
+}
+
+static int run_policy_history(const struct invocation *in)
+{
+    static const struct column columns[] = {{"VERSION", "version", false},
+                                            {"TIME", "time", false},
+                                            {"ACTOR", "actor", false},
+                                            {"COMMENT", "comment", false}};
+
+    return show_list(in, "/api/v1/policy/history", columns, ARRAY_SIZE(columns));
+}
+
+static const struct option_spec rollback_options[] = {
+    CLIENT_OPTIONS,
+    {"confirm", 0, "TIME", "roll back again unless confirmed within TIME"},
+};
+
+static int run_policy_rollback(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(json_decrefp) json_t *body = json_object();
+    const char *confirm = invocation_value(in, "confirm");
+    uint64_t version, confirm_s = 0;
+    int r;
+
+    if (number_parse(in->args[0], strlen(in->args[0]), INT64_MAX, &version) < 0)
+        return complain(EXIT_USAGE, "%s: expected a version; see \"suimitsu policy history\"",
+                        in->args[0]);
+    if (confirm && duration_parse(confirm, 86400, &confirm_s) < 0)
+        return complain(EXIT_USAGE, "--confirm %s: expected a time like 5m", confirm);
+    (void)json_object_set_new(body, "version", json_integer((json_int_t)version));
+    (void)json_object_set_new(body, "confirm_s", json_integer((json_int_t)confirm_s));
+    r = client_ask(in, "POST", "/api/v1/policy/rollback", body, NULL, &a);
+    if (r == EXIT_OK && !print_document(in, a.json))
+        (void)printf("policy %s is in force again, as revision %lld\n", in->args[0],
+                     number_of(a.json, "revision"));
+    return r;
+}
+
+/* ---- quarantine ---- */
+
+static const struct option_spec reason_options[] = {
+    CLIENT_OPTIONS,
+    {"why", 0, "TEXT", "the reason; required"},
+};
+
+static int set_trust(const struct invocation *in, const char *verb)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    const char *why = invocation_value(in, "why");
+    CLEANUP(json_decrefp) json_t *body = json_pack("{s:s?}", "reason", why);
+    int r;
+
+    if (!why || !why[0])
+        return complain(EXIT_USAGE, "--why TEXT is required; it goes to the audit");
+    r = ask_path(in, "/api/v1/endpoints/", in->args[0], verb, "POST", body, &a);
+    if (r == EXIT_OK && !print_document(in, a.json))
+        (void)printf("%s is %s, revision %lld\n", in->args[0], text_of(a.json, "trust"),
+                     number_of(a.json, "revision"));
+    return r;
+}
+
+static int run_quarantine(const struct invocation *in)
+{
+    return set_trust(in, "/quarantine");
+}
+
+static int run_release(const struct invocation *in)
+{
+    return set_trust(in, "/release");
+}
+
+/* ---- tokens ---- */
+
+static const struct option_spec token_options[] = {
+    CLIENT_OPTIONS,
+    {"valid", 0, "TIME", "how long (default 1h; for api 90d)"},
+    {"role", 0, "ROLE", "of an API token: admin or viewer"},
+};
+
+static int new_token(const struct invocation *in, json_t *body)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    const char *valid = invocation_value(in, "valid");
+    uint64_t valid_s = 0;
+    int r;
+
+    if (valid && duration_parse(valid, UINT32_MAX, &valid_s) < 0)
+        return complain(EXIT_USAGE, "--valid %s: expected a time like 1h", valid);
+    if (valid_s)
+        (void)json_object_set_new(body, "valid_s", json_integer((json_int_t)valid_s));
+    r = client_ask(in, "POST", "/api/v1/tokens", body, NULL, &a);
+    if (r != EXIT_OK || print_document(in, a.json))
+        return r;
+    (void)puts(text_of(a.json, "token"));
+    if (strcmp(text_of(body, "kind"), "enroll") == 0 &&
+        !json_is_true(json_object_get(a.json, "known_endpoint")))
+        (void)complain(EXIT_OK, "note: no endpoint \"%s\" in the inventory yet",
+                       text_of(body, "endpoint"));
+    return EXIT_OK;
+}
+
+static int run_token_create(const struct invocation *in)
+{
+    CLEANUP(json_decrefp)
+    json_t *body = json_pack("{s:s,s:s}", "kind", "enroll", "endpoint", in->args[0]);
+
+    return body ? new_token(in, body) : complain(EXIT_USAGE, "the name must be UTF-8");
+}
+
+static int run_token_api(const struct invocation *in)
+{
+    const char *role = invocation_value(in, "role");
+    CLEANUP(json_decrefp)
+    json_t *body = json_pack("{s:s,s:s,s:s}", "kind", "api", "name", in->args[0], "role",
+                             role ? role : "viewer");
+
+    return body ? new_token(in, body) : complain(EXIT_USAGE, "the name must be UTF-8");
+}
+
+static int run_token_list(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"ID", "id", false},           {"KIND", "kind", false}, {"ENDPOINT", "endpoint", false},
+        {"NAME", "name", false},       {"ROLE", "role", false}, {"USED", "used", false},
+        {"EXPIRES", "expires", false},
+    };
+
+    return show_list(in, "/api/v1/tokens", columns, ARRAY_SIZE(columns));
+}
+
+static int run_token_revoke(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = ask_path(in, "/api/v1/tokens/", in->args[0], "", "DELETE", NULL, &a);
+
+    if (r == EXIT_OK)
+        (void)printf("revoked\n");
+    return r;
+}
+
+/* ---- audit ---- */
+
+static int run_audit_list(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"SEQ", "seq", false},       {"TIME", "time", false},     {"ACTOR", "actor", false},
+        {"ACTION", "action", false}, {"OBJECT", "object", false}, {"DETAIL", "detail", false},
+        {"BEFORE", "before", true},  {"AFTER", "after", true},
+    };
+
+    return show_list(in, "/api/v1/audit", columns, ARRAY_SIZE(columns));
+}
+
+static int run_audit_verify(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    int r = client_ask(in, "GET", "/api/v1/audit/verify", NULL, NULL, &a);
+    bool whole;
+
+    if (r != EXIT_OK)
+        return r;
+    whole = json_is_true(json_object_get(a.json, "whole"));
+    if (!print_document(in, a.json)) {
+        if (whole)
+            (void)printf("whole: %lld entries, last digest %s\n", number_of(a.json, "entries"),
+                         text_of(a.json, "last_digest"));
+        else
+            (void)printf("BROKEN: entry %lld is missing or was altered\n",
+                         number_of(a.json, "first_bad"));
+    }
+    return whole ? EXIT_OK : EXIT_DIFFERS;
+}
+
+static int run_control(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(json_decrefp) json_t *body = NULL;
+    uint64_t count = 1;
+    int r;
+
+    if (in->n_args > 2 && number_parse(in->args[2], strlen(in->args[2]), 1000, &count) < 0)
+        return complain(EXIT_USAGE, "%s: expected a count of 1 to 1000", in->args[2]);
+    body = json_pack("{s:s,s:I}", "verb", in->args[1], "count", (json_int_t)count);
+    r = ask_path(in, "/api/v1/enforcers/", in->args[0], "/control", "POST", body, &a);
+    if (r == EXIT_OK)
+        (void)printf("sent\n");
+    return r;
+}
+
+#define SIMPLE(words, arguments_, summary_, n_min, n_max, run_)                                    \
+    {                                                                                              \
+        .name = words, .arguments = arguments_, .summary = summary_, .help = summary_ ".",         \
+        COMMAND_OPTIONS(only_client), .min_args = n_min, .max_args = n_max, .run = run_            \
+    }
+
+static const struct command commands[] = {
+    {.name = "apply",
+     .arguments = "[PATH...]",
+     .summary = "apply a policy, an inventory, or both",
+     .help = "Sends the files to the controller, which checks and compiles them all before it "
+             "changes anything.\nWith --confirm every agent goes back to its former policy unless "
+             "\"suimitsu confirm\" comes in time,\nalso when the controller is dead or cut off "
+             "meanwhile.  Exit codes: 3 not valid, 6 the base is\nanother, 8 not enforced in time, "
+             "9 enforced by some only.",
+     COMMAND_OPTIONS(apply_options),
+     .max_args = SIZE_MAX,
+     .run = run_apply},
+    SIMPLE("confirm", "", "keep what was applied with --confirm", 0, 0, run_confirm),
+    SIMPLE("status", "", "revision, enforcers, what awaits confirmation", 0, 0, run_status),
+    {.name = "why",
+     .arguments = "FROM TO SERVICE",
+     .summary = "the verdict for a connection, with its reasons",
+     .help =
+         "FROM and TO are endpoints or addresses; SERVICE is a service's name (its first port is "
+         "asked)\nor a form like tcp/5432 or icmp/echo.  Exit code 1: denied.",
+     COMMAND_OPTIONS(why_options),
+     .min_args = 3,
+     .max_args = 3,
+     .run = run_why},
+    {.name = "flows",
+     .arguments = "",
+     .summary = "connections that agents have reported",
+     .help = "Names, program, user, verdict, layer and rule of each, oldest first.",
+     COMMAND_OPTIONS(flows_options),
+     .run = run_flows},
+    SIMPLE("notices", "", "what agents noticed: tampering, replaced programs", 0, 0, run_notices),
+    SIMPLE("enforcer list", "", "wanted and running revision and state of each enforcer", 0, 0,
+           run_enforcer_list),
+    SIMPLE("enforcer show", "NAME", "all that is known of one enforcer", 1, 1, run_enforcer_show),
+    SIMPLE("enforcer control", "NAME report|verify|resync [COUNT]", "ask one agent to do something",
+           2, 3, run_control),
+    SIMPLE("endpoint", "[NAME]", "endpoints with groups, labels and trust", 0, 1, run_endpoint),
+    SIMPLE("group", "[NAME]", "groups and their members", 0, 1, run_group),
+    SIMPLE("service", "", "named services", 0, 0, run_service),
+    {.name = "policy show",
+     .arguments = "",
+     .summary = "the policy in force, or an older one",
+     .help = "Prints the files as they were applied.",
+     COMMAND_OPTIONS(policy_show_options),
+     .run = run_policy_show},
+    SIMPLE("policy history", "", "versions of the policy", 0, 0, run_policy_history),
+    {.name = "policy rollback",
+     .arguments = "VERSION",
+     .summary = "apply an older version again",
+     .help = "The old text becomes a new version.",
+     COMMAND_OPTIONS(rollback_options),
+     .min_args = 1,
+     .max_args = 1,
+     .run = run_policy_rollback},
+    {.name = "quarantine",
+     .arguments = "ENDPOINT",
+     .summary = "let an endpoint reach only what suspects may",
+     .help = "Makes the endpoint black: only the policy's quarantine rules hold for it, living "
+             "connections are cut.",
+     COMMAND_OPTIONS(reason_options),
+     .min_args = 1,
+     .max_args = 1,
+     .run = run_quarantine},
+    {.name = "release",
+     .arguments = "ENDPOINT",
+     .summary = "end an endpoint's quarantine",
+     .help = "Makes the endpoint white again.",
+     COMMAND_OPTIONS(reason_options),
+     .min_args = 1,
+     .max_args = 1,
+     .run = run_release},
+    {.name = "token create",
+     .arguments = "ENDPOINT",
+     .summary = "an enrolment token for one endpoint's agent",
+     .help = "Prints the token, this once.  It works once, for this endpoint, within --valid.",
+     COMMAND_OPTIONS(token_options),
+     .min_args = 1,
+     .max_args = 1,
+     .run = run_token_create},
+    {.name = "token api",
+     .arguments = "NAME",
+     .summary = "a token for the API",
+     .help = "Prints the token, this once.  NAME is what the audit calls its user.",
+     COMMAND_OPTIONS(token_options),
+     .min_args = 1,
+     .max_args = 1,
+     .run = run_token_api},
+    SIMPLE("token list", "", "tokens, without their secrets", 0, 0, run_token_list),
+    SIMPLE("token revoke", "ID", "make a token worthless", 1, 1, run_token_revoke),
+    SIMPLE("audit list", "", "who changed what, newest first", 0, 0, run_audit_list),
+    SIMPLE("audit verify", "", "whether the audit log is whole", 0, 0, run_audit_verify),
+};
+
+const struct command_table online_commands = {commands, ARRAY_SIZE(commands)};

@@ -1,0 +1,769 @@
+"""suimitsud as its users and agents meet it: real daemon, real TLS, a simulated agent in Python."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+DAEMON = BUILD / "src/controller/suimitsud"
+CLI = BUILD / "src/cli/suimitsu"
+
+INVENTORY = """suimitsu-inventory: 1
+endpoints:
+  web1: {labels: {tier: web}, addresses: [10.20.1.11, "fd00:20::11"], enforcers: [host]}
+  db1: {labels: {tier: db}, addresses: [10.20.1.12], enforcers: [host]}
+  pc1: {labels: {kind: pc}, addresses: [10.20.3.11], enforcers: [host]}
+"""
+POLICY = """suimitsu: 1
+groups:
+  web: {match: {tier: web}}
+  db: {match: {tier: db}}
+services:
+  postgres: [tcp/5432]
+allow:
+  - {id: shop-db, from: web, to: db, service: postgres, why: orders, owner: shop}
+"""
+POLICY_2 = POLICY + "  - {id: shop-http, from: any, to: web, service: tcp/80, why: shop, owner: shop}\n"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
+
+
+@pytest.fixture(scope="session")
+def pb(tmp_path_factory):
+    """The protocol, compiled for Python from the file that the daemon is compiled from."""
+    out = tmp_path_factory.mktemp("pb")
+    subprocess.run(["protoc", f"--proto_path={ROOT}/src/wire", f"--python_out={out}", "agent.proto"],
+                   check=True)
+    sys.path.insert(0, str(out))
+    import agent_pb2
+    return agent_pb2
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("suimitsud", timeout=40)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(40)
+        self.sock.connect(self.path)
+
+
+class Controller:
+    def __init__(self, base):
+        self.base, self.state, self.run_dir = base, base / "state", base / "run"
+        self.agents_port, self.api_port, self.process = 0, 0, None
+
+    def command(self, *more):
+        return [str(DAEMON), "--user", "nobody", "--state-dir", str(self.state), "--run-dir",
+                str(self.run_dir), "--listen-agents", f"127.0.0.1:{self.agents_port}",
+                "--listen-api", f"127.0.0.1:{self.api_port}", *more]
+
+    def start(self):
+        self.process = subprocess.Popen(self.command(), stderr=subprocess.PIPE, text=True)
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if m := re.search(r"ready: agents at \S+:(\d+), API at \S+:(\d+) ", line):
+                self.agents_port, self.api_port = int(m[1]), int(m[2])
+                return self
+        raise AssertionError("not ready: " + "".join(said))
+
+    def kill(self, how=signal.SIGKILL):
+        self.process.send_signal(how)
+        self.process.stderr.close()
+        return self.process.wait(20)
+
+    def ask(self, method, path, body=None, headers=None, connection=None):
+        c = connection or UnixConnection(self.run_dir / "api.sock")
+        with contextlib.closing(c):
+            c.request(method, "/api/v1" + path, json.dumps(body) if body is not None else None,
+                      headers or {})
+            r = c.getresponse()
+            text = r.read()
+            is_json = "json" in (r.headers.get("Content-Type") or "")
+            return r.status, json.loads(text) if is_json else text, r.headers.get("ETag")
+
+    def https(self, method, path, token=None, body=None):
+        context = ssl.create_default_context(cadata=(self.state / "ca.crt").read_text())
+        c = http.client.HTTPSConnection("127.0.0.1", self.api_port, context=context, timeout=40)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.ask(method, path, body, headers, c)
+
+    def good(self, *args, **kw):
+        status, body, _ = self.ask(*args, **kw)
+        assert status == 200, body
+        return body
+
+    def apply(self, policy=None, inventory=None, **more):
+        body = dict(more)
+        if policy is None:
+            body["files"] = [{"name": "inventory.yaml", "text": inventory}]
+            return self.ask("PUT", "/inventory", body)
+        body["files"] = [{"name": "shop.yaml", "text": policy}]
+        if inventory:
+            body["inventory"] = [{"name": "inventory.yaml", "text": inventory}]
+        return self.ask("PUT", "/policy", body)
+
+    def token(self, endpoint):
+        return self.good("POST", "/tokens", {"kind": "enroll", "endpoint": endpoint})["token"]
+
+    def enforcer(self, name):
+        return self.good("GET", f"/enforcers/{name}")
+
+    def cli(self, *args, code=0, **kw):
+        done = subprocess.run([str(CLI), *args, "--socket", str(self.run_dir / "api.sock")],
+                              capture_output=True, text=True, timeout=90, **kw)
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        return done
+
+
+@pytest.fixture
+def tmp_path():
+    """Pytest's own is closed to the unprivileged user that the daemon becomes."""
+    with tempfile.TemporaryDirectory(prefix="sm-test-") as path:
+        os.chmod(path, 0o755)
+        yield pathlib.Path(path)
+
+
+@pytest.fixture
+def controller(tmp_path):
+    c = Controller(tmp_path).start()
+    yield c
+    if c.process.poll() is None:
+        c.kill(signal.SIGTERM)
+
+
+def until(condition, seconds=20):
+    """Waits for something that only polling can see."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if got := condition():
+            return got
+        time.sleep(0.05)
+    raise AssertionError("did not happen in time")
+
+
+class Agent:
+    """One end of the agent protocol, as docs/protocol.md tells it."""
+
+    def __init__(self, pb, controller, folder, endpoint):
+        self.pb, self.controller, self.endpoint = pb, controller, endpoint
+        self.key, self.crt = folder / f"{endpoint}.key", folder / f"{endpoint}.crt"
+        self.sock = None
+
+    def request(self):
+        done = subprocess.run(
+            ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-keyout", str(self.key), "-subj", "/CN=whatever"],
+            check=True, capture_output=True, text=True)
+        return done.stdout
+
+    def connect(self, certificate=True):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_verify_locations(str(self.controller.state / "ca.crt"))
+        if certificate:
+            context.load_cert_chain(str(self.crt), str(self.key))
+        raw = socket.create_connection(("127.0.0.1", self.controller.agents_port), timeout=20)
+        self.sock = context.wrap_socket(raw, server_hostname="suimitsud")
+        return self
+
+    def send(self, **body):
+        data = self.pb.Message(**body).SerializeToString()
+        self.sock.sendall(struct.pack(">I", len(data)) + data)
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            piece = self.sock.recv(n - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def receive(self):
+        m = self.pb.Message()
+        m.ParseFromString(self.read(struct.unpack(">I", self.read(4))[0]))
+        kind = m.WhichOneof("body")
+        if kind == "status_request":
+            self.send(status_reply=self.pb.StatusReply(nonce=m.status_request.nonce,
+                                                       running_revision=self.running))
+            return self.receive()
+        return kind, getattr(m, kind)
+
+    def expect(self, kind):
+        got, body = self.receive()
+        assert got == kind, (got, body)
+        return body
+
+    def enrol(self, token=None):
+        self.connect(certificate=False)
+        self.send(enroll=self.pb.Enroll(token=token or self.controller.token(self.endpoint),
+                                        csr=self.request(), version=1))
+        kind, body = self.receive()
+        if kind == "enrolled":
+            self.crt.write_text(body.chain)
+        self.sock.close()
+        return kind, body
+
+    running = 0
+
+    def hello(self, endpoint=None):
+        self.send(hello=self.pb.Hello(version=1, endpoint=endpoint or self.endpoint,
+                                      running_revision=self.running, boot_id="b", kernel="6.1"))
+        return self
+
+    def acknowledge(self, revision):
+        self.running = revision
+        self.send(ack=self.pb.Ack(revision=revision, result=1))
+
+    def start(self):
+        """Enrols, connects, takes the first program."""
+        assert self.enrol()[0] == "enrolled"
+        self.connect().hello()
+        program = self.expect("snapshot").program
+        self.acknowledge(program.revision)
+        return program
+
+    def flow(self, **more):
+        fields = {"remote": b"\0" * 10 + b"\xff\xff\x0a\x14\x01\x0c",
+                  "local": b"\0" * 10 + b"\xff\xff\x0a\x14\x01\x0b", "protocol": 6, "port": 5432,
+                  "process": "/opt/shop/orders", "user": "shop", "verdict": 1, "layer": 4,
+                  "enforced": True, "first_ms": 1, "last_ms": int(time.time() * 1000), "count": 1,
+                  "revision": self.running}
+        return self.pb.Flow(**{**fields, **more})
+
+
+@pytest.fixture
+def agent(pb, controller, tmp_path):
+    assert controller.apply(POLICY, INVENTORY)[0] == 200
+    return Agent(pb, controller, tmp_path, "web1")
+
+
+def test_the_daemon_runs_as_the_unprivileged_user(controller):
+    status = pathlib.Path(f"/proc/{controller.process.pid}/status").read_text()
+    uid = int(re.search(r"^Uid:\s+(\d+)", status, re.M)[1])
+    assert uid != 0
+    assert int(re.search(r"^CapPrm:\s+(\w+)", status, re.M)[1], 16) == 0
+    assert int(re.search(r"^CapBnd:\s+(\w+)", status, re.M)[1], 16) == 0
+    assert re.search(r"^NoNewPrivs:\s+1", status, re.M)
+    assert (controller.state / "ca.key").stat().st_mode & 0o777 == 0o600
+    assert (controller.state / "store.db").stat().st_mode & 0o077 == 0
+    assert controller.state.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_token_enrols_once(agent):
+    token = agent.controller.token("web1")
+    assert agent.enrol(token)[0] == "enrolled"
+    kind, body = agent.enrol(token)
+    assert kind == "refused" and body.reason == 11
+
+
+def test_an_expired_or_forged_token_is_refused(agent):
+    c = agent.controller
+    token = c.good("POST", "/tokens", {"kind": "enroll", "endpoint": "web1", "valid_s": 1})["token"]
+    listed = next(t for t in c.good("GET", "/tokens") if t["id"] == token.split(".")[1])
+    until(lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) >= listed["expires"])
+    assert agent.enrol(token)[0] == "refused"
+    good = c.token("web1")
+    head, secret, tail = good.rsplit(".", 2)
+    forged = ".".join((head, ("0" if secret[0] != "0" else "1") + secret[1:], tail))
+    assert agent.enrol(forged)[0] == "refused"
+    assert agent.enrol("smt1.nonsense")[0] == "refused"
+    assert agent.enrol(good)[0] == "enrolled"
+
+
+def test_a_certificate_of_another_authority_is_refused(agent, tmp_path):
+    agent.request()
+    subprocess.run(["openssl", "req", "-x509", "-new", "-key", str(agent.key), "-out",
+                    str(agent.crt), "-subj", "/CN=web1", "-days", "1"], check=True,
+                   capture_output=True)
+    with pytest.raises((ssl.SSLError, EOFError, ConnectionError)):
+        agent.connect().hello()
+        agent.receive()
+    assert agent.controller.enforcer("web1")["state"] == "INACTIVE"
+
+
+def test_enrolling_again_makes_the_older_certificate_worthless(agent):
+    assert agent.enrol()[0] == "enrolled"
+    old_key, old_crt = agent.key.read_text(), agent.crt.read_text()
+    assert agent.enrol()[0] == "enrolled"
+    agent.key.write_text(old_key)
+    agent.crt.write_text(old_crt)
+    agent.connect().hello()
+    assert agent.expect("refused").reason == 12
+
+
+def test_an_agent_gets_its_program_then_deltas_and_its_state_is_shown(agent):
+    c = agent.controller
+    program = agent.start()
+    assert program.endpoint == "web1" and program.rules and program.mode == 3
+    until(lambda: c.enforcer("web1")["running"] == program.revision)
+    assert c.enforcer("web1")["state"] == "ACTIVE"
+    assert c.enforcer("db1")["state"] == "INACTIVE"
+    assert c.apply(inventory=INVENTORY.replace("10.20.3.11", "10.20.3.12"))[0] == 200
+    kind, body = agent.receive()
+    assert kind in ("delta", "snapshot")
+    if kind == "delta":
+        assert body.base_revision == program.revision
+        new = body.put.revision
+    else:
+        new = body.program.revision
+    assert new > program.revision
+    assert c.enforcer("web1")["running"] == program.revision  # Not before the acknowledgement.
+    agent.acknowledge(new)
+    until(lambda: c.enforcer("web1")["running"] == new)
+
+
+def test_a_refused_program_is_shown_and_not_sent_again_until_it_changes(agent):
+    c = agent.controller
+    assert agent.enrol()[0] == "enrolled"
+    agent.connect().hello()
+    revision = agent.expect("snapshot").program.revision
+    agent.send(ack=agent.pb.Ack(revision=revision, result=2, reason=4, text="entries: 9 of 8"))
+    shown = until(lambda: (e := c.enforcer("web1"))["refused"] and e)
+    assert "map full" in shown["last_result"] and "9 of 8" in shown["last_result"]
+    assert c.apply(POLICY_2)[0] == 200
+    assert agent.expect("snapshot").program.revision > revision
+
+
+def test_a_renewed_certificate_works_and_so_does_the_one_before(agent):
+    agent.start()
+    old = agent.key.read_text(), agent.crt.read_text()
+    agent.send(renew=agent.pb.Renew(csr=agent.request()))
+    agent.crt.write_text(agent.expect("certificate").chain)
+    agent.sock.close()
+    until(lambda: agent.controller.enforcer("web1")["state"] == "INACTIVE")
+    agent.running = 0
+    agent.connect().hello().expect("snapshot")
+    agent.sock.close()
+    until(lambda: agent.controller.enforcer("web1")["state"] == "INACTIVE")
+    agent.key.write_text(old[0])
+    agent.crt.write_text(old[1])
+    agent.connect().hello().expect("snapshot")
+
+
+def test_flows_are_named_at_both_ends_and_by_rule(agent):
+    c = agent.controller
+    program = agent.start()
+    rule = list(program.rules).index("shop-db") + 1
+    agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[
+        agent.flow(rule=rule), agent.flow(rule=0, verdict=0, layer=5, port=22)]))
+    flows = until(lambda: c.good("GET", "/flows")["flows"])
+    assert [(f["from"], f["to"], f["rule"], f["verdict"]) for f in flows] == [
+        ("web1", "db1", "shop-db", "allow"), ("web1", "db1", "", "deny")]
+    assert len(c.good("GET", "/flows?denied")["flows"]) == 1
+    assert c.good("GET", "/flows?to=web1")["flows"] == []
+    assert len(c.good("GET", "/flows?since=5m&from=web1")["flows"]) == 2
+    out = c.cli("flows", "--denied").stdout
+    assert "deny" in out and "web1 -> db1 tcp/22" in out
+
+
+def test_a_follower_is_told_of_new_flows(agent):
+    agent.start()
+    sent = []
+
+    def later():
+        agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[agent.flow()]))
+        sent.append(time.monotonic())
+    c = UnixConnection(agent.controller.run_dir / "api.sock")
+    with contextlib.closing(c):
+        c.request("GET", "/api/v1/flows?after=0&wait")
+        later()
+        body = json.loads(c.getresponse().read())
+    assert len(body["flows"]) == 1 and time.monotonic() - sent[0] < 5
+
+
+def test_reports_about_others_are_refused_and_counted(agent):
+    c = agent.controller
+    agent.start()
+    agent.send(flows=agent.pb.Flows(endpoint="db1", sequence=1, flows=[agent.flow()]))
+    until(lambda: c.good("GET", "/status")["counters"]["foreign_reports"] == 1)
+    assert c.good("GET", "/flows")["flows"] == []
+    agent.sock.close()
+    agent.connect().hello(endpoint="db1")
+    assert agent.expect("refused").reason == 6
+
+
+def test_of_two_agents_with_one_identity_the_newer_is_refused_and_both_are_named(agent, pb, tmp_path):
+    c = agent.controller
+    agent.start()
+    twin = Agent(pb, c, tmp_path, "web1")  # The same key and certificate.
+    twin.connect().hello()
+    agent.sock.settimeout(0.2)
+    with contextlib.suppress(TimeoutError):  # Answers the sign of life that it is asked for.
+        agent.receive()
+    refused = twin.expect("refused")
+    assert refused.reason == 9
+    entry = next(e for e in c.good("GET", "/audit") if e["action"] == "agent.duplicate")
+    assert entry["detail"].count("127.0.0.1:") == 2
+    agent.sock.settimeout(20)
+    assert c.apply(POLICY_2)[0] == 200
+    assert agent.receive()[0] in ("delta", "snapshot")  # The older one goes on.
+
+
+def test_a_connection_that_does_not_answer_makes_room_for_a_newer(agent, pb, tmp_path):
+    agent.start()
+    twin = Agent(pb, agent.controller, tmp_path, "web1")
+    twin.running = agent.running
+    twin.connect().hello()
+    assert twin.expect("confirm").revision == agent.running
+
+
+def test_quarantine_goes_out_by_the_fast_path_before_its_program(agent):
+    c = agent.controller
+    agent.start()
+    done = c.good("POST", "/endpoints/pc1/quarantine", {"reason": "beacon"})
+    trust = agent.expect("trust")
+    assert trust.address == b"\0" * 10 + b"\xff\xff\x0a\x14\x03\x0b" and list(trust.trust) == [2]
+    kind, body = agent.receive()
+    assert (body.program if kind == "snapshot" else body.put).revision == done["revision"]
+    assert body.trust_sequence == trust.sequence
+    assert c.good("GET", "/endpoints/pc1")["trust"] == "black"
+    status, problem, _ = c.ask("POST", "/endpoints/pc1/release", {"reason": ""})
+    assert status == 422 and "reason" in problem["detail"]
+    c.good("POST", "/endpoints/pc1/release", {"reason": "clean"})
+    assert c.good("GET", "/endpoints/pc1")["trust"] == "white"
+
+
+def test_garbage_ends_the_connection_and_nothing_else(agent):
+    c = agent.controller
+    agent.start()
+    agent.sock.sendall(b"\xff\xff\xff\xff")
+    with pytest.raises((EOFError, ConnectionError, ssl.SSLError)):
+        while True:
+            agent.receive()
+    stranger = Agent(agent.pb, c, c.base, "web1").connect(certificate=False)
+    stranger.send(hello=agent.pb.Hello(version=1, endpoint="web1"))
+    assert stranger.expect("refused").reason == 14
+    assert c.good("GET", "/status")["counters"]["bad_messages"] >= 1
+
+
+def test_a_control_message_reaches_its_target_with_a_checked_count(agent):
+    c = agent.controller
+    agent.start()
+    c.good("POST", "/enforcers/web1/control", {"verb": "verify", "count": 3})
+    control = agent.expect("control")
+    assert (control.target, control.verb, control.count) == ("web1", 2, 3)
+    for body in ({"verb": "verify", "count": 0}, {"verb": "verify", "count": 1001},
+                 {"verb": "reboot"}, {"verb": "verify", "count": -1},
+                 {"verb": "verify", "count": 1 << 33}):
+        assert c.ask("POST", "/enforcers/web1/control", body)[0] == 422
+    assert c.ask("POST", "/enforcers/db1/control", {"verb": "verify"})[0] == 404
+
+
+def test_an_unconfirmed_policy_is_rolled_back_as_a_new_revision(agent):
+    c = agent.controller
+    agent.start()
+    first = c.good("GET", "/policy")["version"]
+    status, done, _ = c.apply(POLICY_2, confirm_s=1)
+    assert status == 200
+    kind, body = agent.receive()
+    assert body.confirm_s == 1
+    agent.acknowledge(done["revision"])
+    assert c.apply(POLICY)[0] == 409  # One at a time.
+    back = agent.receive()[1]
+    revision = (back.program if hasattr(back, "program") else back.put).revision
+    assert revision > done["revision"] and back.confirm_s == 0
+    assert c.good("GET", "/policy")["version"] == first
+    assert any(e["action"] == "policy.rollback" for e in c.good("GET", "/audit"))
+
+
+def test_a_confirmed_policy_stays(agent):
+    c = agent.controller
+    agent.start()
+    revision = c.apply(POLICY_2, confirm_s=2)[1]["revision"]
+    agent.receive()
+    agent.acknowledge(revision)
+    c.good("POST", "/policy/confirm", {})
+    assert agent.expect("confirm").revision == revision
+    assert c.ask("POST", "/policy/confirm", {})[0] == 404
+    end = time.time() + 2.5
+    until(lambda: time.time() > end)
+    assert c.good("GET", "/policy")["version"] == revision
+
+
+def test_the_rollback_happens_also_when_the_daemon_was_dead_at_the_deadline(controller):
+    c = controller
+    first = c.apply(POLICY, INVENTORY)[1]["revision"]
+    second = c.apply(POLICY_2, confirm_s=1)[1]["revision"]
+    c.kill()
+    end = time.time() + 1.5
+    until(lambda: time.time() > end)
+    c.start()
+    assert c.good("GET", "/policy")["version"] == first
+    assert c.good("GET", "/status")["revision"] > second
+    assert c.good("GET", "/status")["confirm_by"] == ""
+
+
+def test_a_confirmation_still_awaited_survives_a_kill(controller):
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    second = c.apply(POLICY_2, confirm_s=600)[1]["revision"]
+    c.kill()
+    c.start()
+    assert c.good("GET", "/policy")["version"] == second
+    assert c.good("GET", "/status")["confirm_by"] != ""
+    c.good("POST", "/policy/confirm", {})
+
+
+def test_kill_9_under_load_loses_no_acknowledged_change(controller):
+    c, acknowledged = controller, 0
+    rng = 12345
+    assert c.apply(POLICY, INVENTORY)[0] == 200
+    for _ in range(15):
+        rng = (rng * 1103515245 + 12345) % (1 << 31)
+        deadline = time.monotonic() + (rng % 120) / 1000
+        killer = subprocess.Popen(["sh", "-c", f"sleep {(rng % 120) / 1000}; "
+                                               f"kill -9 {c.process.pid}"])
+        n = 0
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            while True:
+                n += 1
+                status, body, _ = c.apply(inventory=INVENTORY + f"# {deadline} {n}\n")
+                assert status == 200
+                acknowledged = body["revision"]
+        killer.wait(10)
+        c.process.stderr.close()
+        c.process.wait(10)
+        c.start()
+        status = c.good("GET", "/status")
+        assert status["inventory"] >= acknowledged and status["revision"] > status["inventory"]
+        version = c.good("GET", f"/inventory?version={status['inventory']}")
+        assert version["files"][0]["text"].startswith("suimitsu-inventory: 1")
+        assert c.good("GET", "/audit/verify")["whole"]
+    assert acknowledged > 20
+
+
+def test_a_policy_with_errors_changes_nothing_and_says_where(controller):
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    before = c.good("GET", "/status")["revision"]
+    status, problem, _ = c.apply(POLICY.replace("from: web", "from: wbe"))
+    assert status == 422 and problem["status"] == 422
+    finding = next(f for f in problem["findings"] if f["code"] == "E-UNKNOWN")
+    assert finding["file"] == "shop.yaml" and finding["line"] == 8 and finding["nearest"] == "web"
+    assert c.apply(POLICY, "suimitsu-inventory: 1\nendpoints: {web1: {adresses: []}}\n")[0] == 422
+    assert c.good("GET", "/status")["revision"] == before
+
+
+def test_applying_against_another_version_is_a_conflict(controller):
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    _, _, etag = c.ask("GET", "/policy")
+    assert c.apply(POLICY_2)[0] == 200
+    body = {"files": [{"name": "a.yaml", "text": POLICY}]}
+    assert c.ask("PUT", "/policy", body, {"If-Match": etag})[0] == 412
+    _, _, etag = c.ask("GET", "/policy")
+    assert c.ask("PUT", "/policy", body, {"If-Match": etag})[0] == 200
+
+
+def test_every_route_for_every_role(controller):
+    """No role gets a 2xx that the table does not give it, and none is refused what it gives."""
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    tokens = {role: c.good("POST", "/tokens", {"kind": "api", "name": f"t-{role}", "role": role})
+              ["token"] for role in ("viewer", "admin")}
+    rank = {"none": 0, "viewer": 1, "admin": 2}
+    paths = c.good("GET", "/openapi.json")["paths"]
+    tried = 0
+    for path, methods in paths.items():
+        concrete = re.sub(r"\{name\}", "web1", re.sub(r"\{id\}", "0" * 16, path))
+        for method, operation in methods.items():
+            needed = rank[operation["x-role"]]
+            for role in ("none", "viewer", "admin"):
+                status, _, _ = c.https(method.upper(), concrete[len("/api/v1"):],
+                                       tokens.get(role), {} if method != "get" else None)
+                if rank[role] >= needed:
+                    assert status not in (401, 403, 405), (method, path, role, status)
+                else:
+                    assert status == (401 if role == "none" else 403), (method, path, role, status)
+                tried += 1
+    assert tried >= 80
+    for token in ("", "sma1.x", tokens["admin"][:-1] + "x", tokens["admin"].replace("sma1", "smt1")):
+        assert c.https("GET", "/status", token)[0] == 401
+    assert c.https("PATCH", "/status", tokens["admin"])[0] in (405, 501)
+
+
+def test_a_revoked_token_is_refused(controller):
+    token = controller.good("POST", "/tokens", {"kind": "api", "name": "x", "role": "viewer"})["token"]
+    assert controller.https("GET", "/status", token)[0] == 200
+    controller.good("DELETE", f"/tokens/{token.split('.')[1]}")
+    assert controller.https("GET", "/status", token)[0] == 401
+
+
+def test_the_socket_is_for_root_only(controller):
+    path = controller.run_dir / "api.sock"
+    assert path.stat().st_mode & 0o777 == 0o600
+    done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", "curl", "-s", "--unix-socket",
+                           str(path), "http://x/api/v1/status"], capture_output=True)
+    assert done.returncode == 7 or b"401" in done.stdout
+
+
+def test_the_documented_api_is_the_real_one():
+    real = subprocess.run([str(DAEMON), "--openapi"], capture_output=True, text=True, check=True)
+    assert json.loads(real.stdout) == json.loads((ROOT / "docs/openapi.json").read_text())
+
+
+def test_oversized_and_odd_requests_are_refused(controller):
+    c = controller
+    assert c.ask("GET", "/nothing")[0] == 404
+    assert c.ask("DELETE", "/status")[0] == 405
+    assert c.ask("GET", "/status?x=1")[0] == 400
+    assert c.ask("GET", "/flows?max=0")[0] == 400
+    assert c.ask("GET", "/endpoints/%00")[0] == 404
+    assert c.ask("POST", "/why", {"from": "web1", "from_": 1})[0] == 422
+    with contextlib.suppress(ConnectionError, http.client.HTTPException):  # Or cut off.
+        assert c.ask("PUT", "/policy", {"comment": "x" * (9 << 20)})[0] == 413
+    assert c.good("GET", "/status")["revision"] == 1
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--listen-agents", "nowhere"], "found \"nowhere\", expected a numeric address"),
+    (["--user", "root"], "expected an unprivileged user"),
+    (["--user", "no-such-user-here"], "there is no such user"),
+    (["--colour", "red"], "unknown setting"),
+])
+def test_a_bad_setting_is_told_with_what_was_expected(tmp_path, arguments, said):
+    base = ["--state-dir", str(tmp_path / "s"), "--run-dir", str(tmp_path / "r")]
+    done = subprocess.run([str(DAEMON), *base, *arguments], capture_output=True, text=True, timeout=20)
+    assert done.returncode in (1, 2) and said in done.stderr
+
+
+def test_a_bad_configuration_file_is_told_with_its_line(tmp_path):
+    file = tmp_path / "suimitsud.conf"
+    file.write_text("# settings\nuser: nobody\nlisten-api: here:1\n")
+    done = subprocess.run([str(DAEMON), "--config", str(file)], capture_output=True, text=True,
+                          timeout=20)
+    assert done.returncode == 2 and f"{file}:3: listen-api" in done.stderr
+
+
+def test_a_taken_port_a_second_daemon_and_a_damaged_store_are_told(controller):
+    other = Controller(controller.base)
+    other.api_port = controller.api_port
+    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "the port is taken" in done.stderr
+    other.api_port = 0
+    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "another suimitsud" in done.stderr
+    assert controller.good("GET", "/status")  # Its socket was left alone.
+    controller.kill(signal.SIGTERM)
+    with (controller.state / "store.db").open("r+b") as f:
+        f.write(b"this is no database at all")
+    done = subprocess.run(controller.command(), capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1 and "damaged" in done.stderr
+
+
+def test_a_full_store_refuses_the_change_and_keeps_the_old(tmp_path):
+    c = Controller(tmp_path)
+    c.state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(c.state)], check=True)
+    try:
+        c.start()
+        assert c.apply(POLICY, INVENTORY)[0] == 200
+        before = c.good("GET", "/status")
+        filler = c.state / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as f:
+            while True:
+                f.write(b"x" * 4096)
+        status, problem, _ = c.apply(inventory=INVENTORY + "# " + "x" * 500000 + "\n")
+        assert status == 507 and "nothing was changed" in problem["detail"]
+        assert c.good("GET", "/status")["revision"] == before["revision"]
+        filler.unlink()
+        assert c.apply(inventory=INVENTORY)[0] == 200
+        c.kill(signal.SIGTERM)
+    finally:
+        subprocess.run(["umount", "-l", str(c.state)], check=True)
+
+
+def test_no_secret_is_in_log_store_or_arguments(pb, tmp_path):
+    c = Controller(tmp_path)
+    c.start()
+    c.apply(POLICY, INVENTORY)
+    agent = Agent(pb, c, tmp_path, "web1")
+    tokens = [c.token("web1"), c.token("db1"),
+              c.good("POST", "/tokens", {"kind": "api", "name": "x", "role": "admin"})["token"]]
+    assert agent.enrol(tokens[0])[0] == "enrolled"
+    assert agent.enrol(tokens[0])[0] == "refused"
+    c.https("GET", "/status", tokens[2])
+    c.process.send_signal(signal.SIGTERM)
+    log = c.process.stderr.read()
+    c.process.wait(20)
+    everything = log.encode() + b"".join(p.read_bytes() for p in c.state.iterdir()
+                                         if p.name.startswith("store"))
+    for token in tokens:
+        assert token.split(".")[2].encode() not in everything
+
+
+def test_the_command_line_applies_asks_and_confirms(controller, tmp_path):
+    c = controller
+    policy, inventory = tmp_path / "shop.yaml", tmp_path / "inventory.yaml"
+    policy.write_text(POLICY)
+    inventory.write_text(INVENTORY)
+    assert "applied as revision" in c.cli("apply", str(policy), "--inventory", str(inventory)).stdout
+    assert "allow (allow, rule shop-db)" in c.cli("why", "web1", "db1", "postgres").stdout
+    assert "deny (default" in c.cli("why", "pc1", "db1", "tcp/5432", code=1).stdout
+    c.cli("why", "pc9", "db1", "tcp/5432", code=4)
+    assert "web1" in c.cli("endpoint").stdout and "postgres" in c.cli("service").stdout
+    assert "web" in c.cli("group").stdout and "shop-db" in c.cli("policy", "show").stdout
+    assert json.loads(c.cli("status", "-o", "json").stdout)["endpoints"] == 3
+    assert "INACTIVE" in c.cli("enforcer", "list").stdout
+    policy.write_text(POLICY_2)
+    assert "confirm within" in c.cli("apply", str(policy), "--confirm", "5m").stdout
+    c.cli("apply", str(policy), code=6)
+    assert "confirmed" in c.cli("confirm").stdout
+    c.cli("confirm", code=4)
+    policy.write_text(POLICY.replace("owner: shop", "ownr: shop"))
+    assert "E-" in c.cli("apply", str(policy), code=3).stderr
+    c.cli("apply", str(tmp_path / "missing.yaml"), code=4)
+    assert "pc1 is black" in c.cli("quarantine", "pc1", "--why", "test").stdout
+    assert "pc1 is white" in c.cli("release", "pc1", "--why", "test").stdout
+    c.cli("quarantine", "pc1", code=2)
+    assert c.cli("token", "create", "web1").stdout.startswith("smt1.")
+    assert "whole" in c.cli("audit", "verify").stdout
+    assert "endpoint.quarantine" in c.cli("audit", "list").stdout
+    first = c.cli("policy", "history").stdout.splitlines()[-1].split()[0]
+    assert "in force again" in c.cli("policy", "rollback", first).stdout
+    policy.write_text(POLICY)
+    c.cli("apply", str(policy), "--wait", "enforced", "--timeout", "1s", code=8)
+    c.kill()
+    down = c.cli("status", code=7)
+    assert "agents go on enforcing" in down.stderr
+
+
+def test_the_command_line_works_over_https_with_a_token(controller, tmp_path):
+    c = controller
+    token = tmp_path / "token"
+    token.write_text(c.cli("token", "api", "ci", "--role", "viewer").stdout)
+    reach = ["--controller", f"https://127.0.0.1:{c.api_port}", "--token-file", str(token), "--ca",
+             str(c.state / "ca.crt")]
+    done = subprocess.run([str(CLI), "status", *reach], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and "revision" in done.stdout, done.stderr
+    done = subprocess.run([str(CLI), "quarantine", "pc1", "--why", "x", *reach], capture_output=True,
+                          text=True, timeout=30)
+    assert done.returncode == 5 and "admin" in done.stderr
+
+
+def test_names_that_would_move_the_cursor_are_escaped(agent):
+    agent.start()
+    agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[
+        agent.flow(process="/tmp/\x1b[2Jevil\u202e", user="a\nb")]))
+    until(lambda: agent.controller.good("GET", "/flows")["flows"])
+    out = agent.controller.cli("flows").stdout
+    assert "\x1b" not in out and "\u202e" not in out and "\\x1b[2Jevil" in out
+    assert len(out.splitlines()) == 1
