@@ -140,7 +140,7 @@ static int look(const struct invocation *in, json_int_t revision, struct progres
 static int wait_enforced(const struct invocation *in, json_int_t revision)
 {
     const char *timeout = invocation_value(in, "timeout");
-    struct timespec now, pause = {.tv_nsec = 200 * 1000 * 1000};
+    struct timespec now, pause = {.tv_nsec = 200000000};
     uint64_t timeout_s = 60;
     struct progress p;
     time_t end;
