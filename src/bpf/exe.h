@@ -94,26 +94,31 @@ static long prepend_part(__u32 i __attribute__((unused)), void *context)
 }
 
 /* Tells user space the path of a program file, the first time that it is seen. */
-__noinline int report_program(struct abi_file *file)
+__noinline int report_program(struct abi_file *seen)
 {
     struct task_struct *task = (void *)bpf_get_current_task();
     struct file *exe = BPF_CORE_READ(task, mm, exe_file);
     struct abi_program_event *e;
     struct path_walk w = {};
     struct vfsmount *mnt;
+    struct abi_file file;
     __u32 one = 1;
 
-    if (!exe || !file || bpf_map_update_elem(&programs_seen, file, &one, BPF_NOEXIST))
+    if (!exe || !seen)
+        return 0;
+    file =
+        *seen; /* Linux 6.1 takes map keys from the stack, not from a global function's caller. */
+    if (bpf_map_update_elem(&programs_seen, &file, &one, BPF_NOEXIST))
         return 0;
     e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
     if (!e) {
-        bpf_map_delete_elem(&programs_seen, file);
+        bpf_map_delete_elem(&programs_seen, &file);
         count(ABI_COUNT_LOST_PROGRAM);
         return 0;
     }
     e->kind = ABI_EVENT_PROGRAM;
     e->pid = bpf_get_current_pid_tgid() >> 32;
-    e->file = *file;
+    e->file = file;
     e->complete = 0;
     bpf_get_current_comm(e->comm, sizeof(e->comm));
     e->path[PATH_MASK] = 0;

@@ -237,6 +237,30 @@ static __always_inline void add_bytes(struct abi_flow *f, __u32 direction, __u32
         f->bytes_in += len;
 }
 
+/* A function of its own for the sake of the stack, which all frames share: 512 bytes. */
+__noinline int remember_flow(const struct abi_flow_key *asked, const struct connection *c,
+                             const struct decision *d, __u32 direction, __u32 len)
+{
+    struct abi_flow_key key;
+    struct abi_flow first = {};
+
+    if (!asked || !c || !d)
+        return 0;
+    key = *asked;
+    first.file = c->file;
+    first.active = d->active;
+    first.identity = d->identity;
+    first.rule = d->rule;
+    first.uid = c->uid;
+    first.port = c->port;
+    first.direction = c->direction;
+    first.verdict = d->verdict;
+    first.layer = d->layer;
+    add_bytes(&first, direction, len, bpf_ktime_get_coarse_ns());
+    bpf_map_update_elem(&flows, &key, &first, BPF_ANY);
+    return 0;
+}
+
 /* Judges a packet as part of a datagram flow: its first packet decides the direction, answers pass
  * while they are fresh.  'may_start': a packet that answers nothing may begin a flow. */
 __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 direction,
@@ -290,18 +314,7 @@ __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 d
         f->layer = d.layer;
         f->rule = d.rule;
     } else if (d.verdict != ABI_DENY) {
-        struct abi_flow first = {.file = c.file,
-                                 .active = d.active,
-                                 .identity = d.identity,
-                                 .rule = d.rule,
-                                 .uid = c.uid,
-                                 .port = c.port,
-                                 .direction = c.direction,
-                                 .verdict = d.verdict,
-                                 .layer = d.layer};
-
-        add_bytes(&first, direction, skb->len, now);
-        bpf_map_update_elem(&flows, &key, &first, BPF_ANY);
+        remember_flow(&key, &c, &d, direction, skb->len);
     }
     return d.verdict == ABI_DENY ? CLOSED : OPEN;
 }
@@ -353,20 +366,23 @@ static __always_inline void add_socket_bytes(struct abi_socket *s, __u32 directi
         s->bytes_in += len;
 }
 
-static __always_inline int judge_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
-                                     struct abi_socket *s, const struct packet *p, __u32 direction)
+/* A TCP packet that is not just one more of a judged connection.  Returns OPEN or CLOSED. */
+__noinline int judge_tcp(struct __sk_buff *skb, __u32 state, struct abi_socket *s,
+                         const struct packet *p, __u32 direction)
 {
     struct connection c = {};
 
-    if (sk->state == STATE_LISTEN) {
+    if (!s || !p)
+        return CLOSED;
+    if (state == STATE_LISTEN) {
         if (direction == ABI_OUT)
             return OPEN; /* SYN-ACK: its SYN was let in. */
         s->flags |= ABI_SOCKET_LISTENED;
         if (!(p->tcp_flags & TCP_SYN))
             return OPEN; /* End of the handshake; the new socket's own packets are judged. */
-    } else if (direction == ABI_OUT && sk->state == STATE_SYN_SENT &&
-               (s->flags & ABI_SOCKET_JUDGED) && s->direction == ABI_OUT &&
-               s->port == p->destination_port && same_address(&s->remote, &p->destination)) {
+    } else if (direction == ABI_OUT && state == STATE_SYN_SENT && (s->flags & ABI_SOCKET_JUDGED) &&
+               s->direction == ABI_OUT && s->port == p->destination_port &&
+               same_address(&s->remote, &p->destination)) {
         const struct abi_config *cfg = get_config();
 
         if (cfg && cfg->active == s->active)
@@ -381,7 +397,7 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
     else
         c.port = direction == ABI_OUT ? p->destination_port : p->source_port;
 
-    if (sk->state == STATE_LISTEN) {
+    if (state == STATE_LISTEN) {
         struct decision d;
 
         c.file = s->file;
@@ -440,7 +456,7 @@ static __always_inline int socket_packet(struct __sk_buff *skb, __u32 direction)
         count(ABI_COUNT_UNTAGGED);
     }
     if (p.protocol == IPPROTO_TCP && s && sk && sk->type == TYPE_STREAM)
-        return judge_tcp(skb, sk, s, &p, direction);
+        return judge_tcp(skb, sk->state, s, &p, direction);
     /* Echo flows are shared with tc, which has no socket: cookie 0. */
     return judge_flow(skb, &p, direction, s,
                       p.protocol == IPPROTO_ICMP ? 0 : bpf_get_socket_cookie(skb));

@@ -170,18 +170,20 @@ static __always_inline __u32 trust_of(const struct abi_config *cfg, const struct
 
 /* Fills '*d' and returns 0.  A global function: the verifier checks it once, by itself, and clang
  * cannot drop the value that the verifier insists on. */
-__noinline int judge(const struct connection *c, struct decision *d)
+__noinline int judge(const struct connection *asked, struct decision *d)
 {
     const struct abi_config *cfg = get_config();
     struct abi_entry_key key = {};
+    struct connection c;
     struct abi_entry entry = {.word = ABI_WORD_DEFAULT};
     struct abi_remote remote;
     const struct abi_entry *e;
     __u32 slot, mode;
     __u32 remote_trust;
 
-    if (!c || !d)
+    if (!asked || !d)
         return 0;
+    c = *asked; /* Linux 6.1 takes map keys from the stack, not from a global function's caller. */
     keep_inner_types();
     __builtin_memset(d, 0, sizeof(*d));
     d->verdict = ABI_DENY;
@@ -194,30 +196,30 @@ __noinline int judge(const struct connection *c, struct decision *d)
     slot = cfg->active & 1;
     mode = cfg->slots[slot].mode;
 
-    remote = find_remote(slot, &c->remote);
+    remote = find_remote(slot, &c.remote);
     d->identity = remote.identity;
     if (remote.mode > mode)
         mode = remote.mode;
-    if ((remote.flags & ABI_REMOTE_SELF) || on_lifeline(&cfg->slots[slot], c)) {
+    if ((remote.flags & ABI_REMOTE_SELF) || on_lifeline(&cfg->slots[slot], &c)) {
         d->verdict = ABI_ALLOW;
         d->layer = ABI_LAYER_LIFELINE;
         return 0;
     }
 
-    remote_trust = trust_of(cfg, &c->remote);
+    remote_trust = trust_of(cfg, &c.remote);
     if (cfg->trust == ABI_TRUST_BLACK)
-        key.suspect = c->direction == ABI_OUT ? ABI_SUSPECT_SOURCE : ABI_SUSPECT_DESTINATION;
+        key.suspect = c.direction == ABI_OUT ? ABI_SUSPECT_SOURCE : ABI_SUSPECT_DESTINATION;
     else if (remote_trust == ABI_TRUST_BLACK)
-        key.suspect = c->direction == ABI_OUT ? ABI_SUSPECT_DESTINATION : ABI_SUSPECT_SOURCE;
+        key.suspect = c.direction == ABI_OUT ? ABI_SUSPECT_DESTINATION : ABI_SUSPECT_SOURCE;
     if (key.suspect)
         d->layer = ABI_LAYER_QUARANTINE;
     if (cfg->trust == ABI_TRUST_BLACK && remote_trust == ABI_TRUST_BLACK)
         return 0;
 
     key.remote = d->identity;
-    key.service = service_class(slot, c->protocol, c->port);
-    key.direction = c->direction;
-    e = find_entry(slot, &key, c);
+    key.service = service_class(slot, c.protocol, c.port);
+    key.direction = c.direction;
+    e = find_entry(slot, &key, &c);
     if (e)
         entry = *e;
     if (entry.word != ABI_WORD_DEFAULT) {

@@ -27,6 +27,19 @@ static __always_inline void fill_event(struct abi_event *e, __u32 kind, const st
     e->layer = d->layer;
 }
 
+static __always_inline void first_denial(const struct abi_denial_key *key, const struct decision *d,
+                                         __u64 now, __u64 pending)
+{
+    struct abi_denial first = {.reported_ns = now,
+                               .pending = pending,
+                               .identity = d->identity,
+                               .rule = d->rule,
+                               .layer = d->layer};
+
+    if (bpf_map_update_elem(&denials, key, &first, BPF_ANY) && pending)
+        count(ABI_COUNT_LOST_DENIAL);
+}
+
 /* A denial: at most one event a second for each (program, user, peer, port); the rest is counted
  * and reported with the next one, or by the agent's sweep of the map. */
 __noinline int report_denial(const struct connection *c, const struct decision *d)
@@ -50,27 +63,23 @@ __noinline int report_denial(const struct connection *c, const struct decision *
         __sync_fetch_and_add(&seen->pending, 1);
         return 0;
     }
-    e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
-    if (seen && e) {
+    if (seen)
         n += __sync_lock_test_and_set(&seen->pending, 0);
+    e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
+    if (!e) { /* Ring full: what is pending is found by the agent's sweep of the map. */
+        if (seen)
+            __sync_fetch_and_add(&seen->pending, n);
+        else
+            first_denial(&key, d, now, n);
+        return 0;
+    }
+    fill_event(e, ABI_EVENT_FLOW, c, d);
+    e->count = n;
+    bpf_ringbuf_submit(e, 0);
+    if (seen)
         seen->reported_ns = now;
-    } else if (!seen) {
-        struct abi_denial first = {.reported_ns = now,
-                                   .pending = e ? 0 : 1,
-                                   .identity = d->identity,
-                                   .rule = d->rule,
-                                   .layer = d->layer};
-
-        if (bpf_map_update_elem(&denials, &key, &first, BPF_ANY) && !e)
-            count(ABI_COUNT_LOST_DENIAL);
-    } else {
-        __sync_fetch_and_add(&seen->pending, 1); /* Ring full: the agent's sweep will find it. */
-    }
-    if (e) {
-        fill_event(e, ABI_EVENT_FLOW, c, d);
-        e->count = n;
-        bpf_ringbuf_submit(e, 0);
-    }
+    else
+        first_denial(&key, d, now, 0);
     return 0;
 }
 

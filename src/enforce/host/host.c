@@ -91,6 +91,7 @@ static int load(struct host *h, struct buf *why)
     h->sweep = sweep_bpf__open();
     if (!h->bpf || !h->sweep)
         return load_error(why, "enforcer's", -errno);
+    tables_learn_types(h);
     r = set_pin_paths(h->bpf->obj, h->pin_dir);
     if (r == 0)
         r = set_pin_paths(h->sweep->obj, h->pin_dir);
@@ -157,7 +158,8 @@ int host_new(const struct host_options *options, const struct enforcer_events *e
     h->options.cgroup = h->cgroup = xstrdup(options->cgroup);
     h->events = *events;
 
-    libbpf_set_print(getenv("SUIMITSU_LIBBPF_LOG") ? NULL : no_output);
+    if (!getenv("SUIMITSU_LIBBPF_LOG")) /* For reports of bugs: the verifier's own words. */
+        libbpf_set_print(no_output);
     (void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* Counts only before Linux 5.11. */
     r = check_places(options, h, why);
     if (r == 0)

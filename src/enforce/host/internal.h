@@ -40,6 +40,10 @@ struct host_slot {
     int inner_fds[6];      /* -1 or open: to put them back when somebody replaced them. */
 };
 
+struct host_inner_types { /* BTF numbers; Linux 6.1 wants them on inner maps too. */
+    uint32_t key, value;
+};
+
 struct host_link {
     const char *name;
     int attach_type;
@@ -63,6 +67,7 @@ struct host {
     struct script_bpf *script;   /* NULL: scripts are not reported. */
     struct abi_config config;    /* As it must be in the kernel. */
     struct host_slot slots[ABI_SLOTS];
+    struct host_inner_types inner_types[6]; /* In the order of the tables. */
     struct host_link links[HOST_LINKS];
     bool attached;
     int cgroup_fd;
@@ -126,6 +131,7 @@ int host_store_config(struct host *h); /* Writes h->config to the kernel. */
 
 /* tables.c: a slot's inner maps. */
 void tables_init(struct host_slot *slot);
+void tables_learn_types(struct host *h); /* Between open and load. */
 int tables_fill(struct host *h, unsigned slot, const struct program *p, struct buf *why);
 int tables_put_processes(struct host *h, unsigned slot); /* After programs_look(). */
 int tables_put_users(struct host *h, unsigned slot);

@@ -37,15 +37,32 @@ static const struct shape shapes[TABLES] = {
     [USERS] = {"sm_users", BPF_MAP_TYPE_HASH, sizeof(uint32_t), sizeof(uint16_t), 0},
 };
 
-static int outer_fd(const struct host *h, enum table table)
+static struct bpf_map *outer_map(const struct host *h, enum table table)
 {
-    const struct bpf_map *maps[TABLES] = {
+    struct bpf_map *const maps[TABLES] = {
         [ADDRESSES] = h->bpf->maps.addresses, [PREFIXES] = h->bpf->maps.prefixes,
         [SERVICES] = h->bpf->maps.services,   [ENTRIES] = h->bpf->maps.entries,
         [PROCESSES] = h->bpf->maps.processes, [USERS] = h->bpf->maps.users,
     };
 
-    return bpf_map__fd(maps[table]);
+    return maps[table];
+}
+
+static int outer_fd(const struct host *h, enum table table)
+{
+    return bpf_map__fd(outer_map(h, table));
+}
+
+/* libbpf forgets the prototypes of inner maps when it has made the outer ones. */
+void tables_learn_types(struct host *h)
+{
+    for (unsigned table = 0; table < TABLES; table++) {
+        const struct bpf_map *inner = bpf_map__inner_map(outer_map(h, (enum table)table));
+
+        if (inner)
+            h->inner_types[table] = (struct host_inner_types){bpf_map__btf_key_type_id(inner),
+                                                              bpf_map__btf_value_type_id(inner)};
+    }
 }
 
 struct rows { /* Keys and values of a table, side by side, as the batch call wants them. */
@@ -100,7 +117,10 @@ static int put(struct host *h, unsigned slot, enum table table, const struct row
 {
     const struct shape *shape = &shapes[table];
     struct host_slot *s = &h->slots[slot];
-    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = shape->flags);
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = shape->flags,
+                .btf_fd = (uint32_t)bpf_object__btf_fd(h->bpf->obj),
+                .btf_key_type_id = h->inner_types[table].key,
+                .btf_value_type_id = h->inner_types[table].value);
     uint32_t key = slot, n = rows->n ? (uint32_t)rows->n : 1;
     int fd, r;
 
