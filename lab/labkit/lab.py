@@ -248,6 +248,7 @@ class Lab:
         check_preconditions()
         self._lock()
         if (self.folder / "world.yaml").exists():
+            self._unlock()
             raise LabError(f"world {self.world.name} is up already; `lab/lab status` shows it, "
                            f"`lab/lab down {self.world.name}` ends it")
         try:

@@ -216,7 +216,7 @@ def hook_stats(pin):
 def metric_3_kernel(lines, rig, size, first):
     """Mean time of the whole connect hook, by the kernel's own count, over connections to the
     addresses and ports of the entries; the network is cut off, so that nothing else happens."""
-    pin = next(p for p in rig.lab["a"].pins.rglob("*connecting4*") if p.is_file())
+    pin = next(p for p in rig.lab["a"].pins.rglob("*connect4*") if p.is_file())
     for skew in ("skewed", "uniform"):
         before = hook_stats(pin)
         rig.lab["a"].run(CLIENT, "lookups", "11.0.0.0", skew, size, 100_000, timeout=120)

@@ -14,3 +14,11 @@ def pytest_collection_modifyitems(items):
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs root: network namespaces"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The table of the vectors: enforcer and how many cases agreed with the evaluator's answers."""
+    module = sys.modules.get("test_vectors_kernel")
+    for enforcer, row in getattr(module, "TABLE", {}).items():
+        terminalreporter.write_line(f"vectors, {enforcer}: {row['agree']} agree, "
+                                    f"{row['differ']} differ, {row['skipped']} skipped")

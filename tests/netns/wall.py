@@ -95,6 +95,7 @@ class Agent:
 
     def install_bytes(self, data):
         new = self.program.with_name("program.new")
+        new.parent.mkdir(parents=True, exist_ok=True)
         new.write_bytes(data)
         new.rename(self.program)
 

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every vector of tests/vectors with real packets: its endpoints are hosts with the vector's
+addresses, the agents run what `suimitsu policy compile` made, the query's program is a real program
+at that path, its user a real user.  Allowed and would-be-denied traffic must pass; denied traffic
+must not, where somebody enforces.  A vector that real packets cannot show is a visible skip."""
+import functools
+import json
+import os
+import subprocess
+
+import pytest
+from labkit import Lab, World
+from labkit.system import ROOT, run
+from probing import Running, install_probe
+from wall import Agent, binary
+
+VECTORS = ROOT / "tests" / "vectors"
+NEUTRAL = "/opt/v/probe"  # A program that no vector names.
+WORLD = {"suimitsu-lab": 1,
+         "bridges": {"lan": {"v4": "10.66.255.254/16", "v6": "fd66::ffff/64"}}}
+LIMIT_MS = 1500
+TABLE = {}  # Enforcer: {"agree": n, "differ": n, "skipped": n}; conftest.py prints it.
+
+
+def load(name):
+    return json.loads((VECTORS / f"{name}.json").read_text())
+
+
+CASES = [(path.stem, n) for path in sorted(VECTORS.glob("*.json"))
+         for n in range(len(load(path.stem)["cases"]))]
+
+
+def why_not(vector, case):
+    """Why real packets between host enforcers cannot show this case; None: they can."""
+    query, answer = case["query"], case["answer"]
+    ends = [vector["inventory"]["endpoints"].get(query[k], {}) for k in ("from", "to")]
+    if "modbus" in query or any("modbus" in str(s) for s in
+                                vector["policy"].get("services", {}).values()):
+        return "protocol functions are an edge's to check"
+    if query["protocol"] == "icmp" and query.get("type", "echo") != "echo":
+        return "only echo is sent"
+    if answer["verdict"] == "deny" and answer["enforced"] and \
+            not any("host" in (e.get("enforcers") or []) for e in ends):
+        return "enforced by something other than a host"
+    return None
+
+
+def known_answers(name):
+    """What the vectors' queries would be answered for the neutral program, run by root: the cases
+    where that differs turn on a program or user that nobody knows."""
+    vector = load(name)
+    folder = ROOT / "build" / "vectors"
+    folder.mkdir(exist_ok=True)
+    for part in ("policy", "inventory"):
+        (folder / f"{name}.{part}.json").write_text(json.dumps(vector[part]))
+    queries = [{"process": NEUTRAL, "user": "root", "served_by": NEUTRAL, **case["query"]}
+               for case in vector["cases"]]
+    out = run(binary("suimitsu"), "policy", "verdict", folder / f"{name}.policy.json",
+              "--inventory", folder / f"{name}.inventory.json", "--now", vector["now"],
+              "--queries", "-", stdin="".join(json.dumps(q) + "\n" for q in queries)).stdout
+    return folder, [json.loads(line) for line in out.splitlines()]
+
+
+class Stage:
+    """The hosts of one vector file."""
+
+    def __init__(self, name, folder):
+        self.vector = load(name)
+        endpoints = self.vector["inventory"]["endpoints"]
+        self.owner = {a: n for n, e in endpoints.items() for a in e["addresses"]}
+        for case in self.vector["cases"]:
+            for end in (case["query"]["from"], case["query"]["to"]):
+                if end not in endpoints and end not in self.owner:
+                    self.owner[end] = end  # An address outside is a host of its own.
+        names = [*endpoints, *(a for a, n in self.owner.items() if a == n)]
+        users = sorted({c["query"]["user"] for c in self.vector["cases"] if c["query"].get("user")})
+        hosts = {f"h{n}": {"bridge": "lan", "addresses": endpoints.get(x, {}).get("addresses", [])}
+                 for n, x in enumerate(names)}
+        world = {**WORLD, "hosts": hosts, "users": {u: {} for u in users}}
+        self.lab = Lab(World("vectors", json.dumps(world)), f"sm-e{os.getpid() % 10000}-").up()
+        self.hosts = {x: self.lab[f"h{n}"] for n, x in enumerate(names)}
+        self.paths = sorted({case["query"][k] for case in self.vector["cases"]
+                             for k in ("process", "served_by") if case["query"].get(k)})
+        try:
+            for host in self.hosts.values():
+                self._programs(host)
+            self._outside()
+            self._agents(name, folder, endpoints)
+        except BaseException:
+            self.lab.down()
+            raise
+
+    def _programs(self, host):
+        """The probe at the neutral path and, bound over the machine's files, at each named one."""
+        install_probe(host, NEUTRAL, *(f"/opt/v/{n}" for n in range(len(self.paths))))
+        for n, path in enumerate(self.paths):
+            host.run("mount", "--bind", f"/opt/v/{n}", path)
+
+    def _outside(self):
+        """Each address outside is on the same wire, so that nothing but an enforcer can stop it."""
+        for address in (a for a, n in self.owner.items() if a == n):
+            v6 = ":" in address
+            prefix = f"{address}/{128 if v6 else 32}"
+            own = self.hosts[address]
+            run("ip", "-n", own.namespace, "addr", "add", prefix, "dev", "eth0",
+                *(["nodad"] if v6 else []))
+            run("ip", "-n", own.namespace, "route", "add", "fd66::/64" if v6 else "10.66.0.0/16",
+                "dev", "eth0", "src", address)
+            for host in self.hosts.values():
+                if any((a.version == 6) == v6 for a in self.lab.world.addresses(host.name)):
+                    run("ip", "-n", host.namespace, "route", "add", prefix, "dev", "eth0")
+
+    def _agents(self, name, folder, endpoints):
+        agents = []
+        for endpoint, data in endpoints.items():
+            if "host" not in (data.get("enforcers") or []):
+                continue
+            agent = Agent(self.hosts[endpoint])
+            program = self.lab.folder / f"{agent.host.name}.program"
+            run(binary("suimitsu"), "policy", "compile", folder / f"{name}.policy.json",
+                "--inventory", folder / f"{name}.inventory.json", "--endpoint", endpoint,
+                "--now", self.vector["now"], "--revision", 1, "-o", program)
+            agent.install(program)
+            agent.start()
+            agents.append(agent)
+        for agent in agents:
+            agent.wait_revision(1)
+
+    # -- packets
+
+    def ways(self, query):
+        """(source host, destination host, destination address) for each family that both have."""
+        source, target = query["from"], query["to"]
+        found = []
+        for address in self._addresses(target):
+            if any((":" in a) == (":" in address) for a in self._addresses(source)) or \
+                    self.owner.get(source, source) == self.owner.get(target, target):
+                found.append((self.hosts[self.owner.get(source, source)],
+                              self.hosts[self.owner.get(target, target)], address))
+        return found
+
+    def _addresses(self, end):
+        if end in self.owner:
+            return [end]
+        return self.vector["inventory"]["endpoints"][end]["addresses"]
+
+    def batches(self, numbers):
+        """Cases that can be tried at once: no two want another server on the same port."""
+        batch, servers = [], {}
+        for n in numbers:
+            query = self.vector["cases"][n]["query"]
+            if query["protocol"] == "icmp":
+                batch.append(n)
+                continue
+            _, host, _ = self.ways(query)[0]
+            key = (host, query["protocol"], query["port"])
+            exe = query.get("served_by") or NEUTRAL
+            if servers.setdefault(key, exe) != exe:
+                yield batch, servers
+                batch, servers = [], {key: exe}
+            batch.append(n)
+        yield batch, servers
+
+    def measure(self, numbers):
+        """{case number: {address: result}}"""
+        results = {}
+        for batch, servers in self.batches(numbers):
+            by_program = {}
+            for (host, protocol, port), exe in servers.items():
+                by_program.setdefault((host, exe), []).append(f"{protocol},{port}")
+            running = [Running(host, "serve", ports, exe, options=["-q"])
+                       for (host, exe), ports in by_program.items()]
+            try:
+                self._try(batch, results)
+            finally:
+                for server in running:
+                    server.kill()
+        return results
+
+    def _try(self, batch, results):
+        groups = {}
+        for n in batch:
+            query = self.vector["cases"][n]["query"]
+            for source, _, address in self.ways(query):
+                target = f"icmp,{address}" if query["protocol"] == "icmp" else \
+                    f"{query['protocol']},{address},{query['port']}"
+                key = (source, query.get("process") or NEUTRAL, query.get("user"))
+                groups.setdefault(key, {}).setdefault(target, []).append((n, address))
+        running = []
+        for (source, exe, user), targets in groups.items():
+            running.append((targets, source.popen(
+                [exe, "try", "-t", LIMIT_MS, *targets], user=user, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, text=True)))
+        for targets, process in running:
+            out, _ = process.communicate(timeout=60)
+            for line in map(json.loads, out.splitlines()):
+                for n, address in targets[line["target"]]:
+                    results.setdefault(n, {})[address] = line["result"]
+
+
+@functools.cache
+def measured(name):
+    """(results by case number, reason of a skip by case number) of one file."""
+    folder, known = known_answers(name)
+    vector = load(name)
+    skips = {}
+    for n, case in enumerate(vector["cases"]):
+        reason = why_not(vector, case)
+        if not reason and known[n].get("verdict") != case["answer"]["verdict"]:
+            reason = "turns on a program or user that nobody knows; a real packet has both"
+        if reason:
+            skips[n] = reason
+    stage = Stage(name, folder)
+    try:
+        results = stage.measure([n for n in range(len(vector["cases"])) if n not in skips])
+    finally:
+        stage.lab.down()
+    assert stage.lab.leftovers() == []
+    return results, skips
+
+
+def count(result):
+    row = TABLE.setdefault("host (kernel)", {"agree": 0, "differ": 0, "skipped": 0})
+    row[result] += 1
+
+
+@pytest.mark.parametrize("name, number", CASES, ids=[
+    f"{f}-{load(f)['cases'][n]['name'].replace(' ', '_')}" for f, n in CASES])
+def test_vector(name, number):
+    case = load(name)["cases"][number]
+    results, skips = measured(name)
+    if number in skips:
+        count("skipped")
+        pytest.skip(skips[number])
+    answer = case["answer"]
+    passes = answer["verdict"] in ("allow", "would-deny") or not answer["enforced"]
+    seen = results[number]
+    agree = bool(seen) and all((r == "open") == passes for r in seen.values())
+    count("agree" if agree else "differ")
+    assert agree, f"{case['query']}: expected {answer}, saw {seen}"
+
+
+def test_there_are_at_least_sixty_vectors_and_most_of_them_ran():
+    ran = sum(1 for f, n in CASES if n not in measured(f)[1])
+    assert len(CASES) >= 60
+    assert ran >= len(CASES) * 3 // 4
