@@ -66,7 +66,8 @@ class Host:
                 os.setgroups([identity.pw_gid])
                 os.setgid(identity.pw_gid)
                 os.setuid(identity.pw_uid)
-        environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        environment = {"PATH": f"{ROOT}/build/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+                               "/usr/bin:/sbin:/bin",
                        "HOME": identity.pw_dir if identity else "/root", "LANG": "C.UTF-8",
                        "USER": user or "root", "TERM": os.environ.get("TERM", "dumb"),
                        **options.pop("env", {})}
@@ -158,6 +159,9 @@ class Host:
         shadow = ""
         for line in passwd.splitlines():
             shadow += f"{line.split(':')[0]}:*:19000:0:99999:7:::\n"
+        if "\nsuimitsu:" not in passwd:  # Whom the controller becomes; its package makes him.
+            passwd += "suimitsu:x:990:990::/nonexistent:/usr/sbin/nologin\n"
+            group += "suimitsu:x:990:\n"
         for name, user in world.users.items():
             uid = user["uid"]
             home = self.path(f"home/{name}")
@@ -421,10 +425,10 @@ def running_labs():
     return labs
 
 
-def find_host(name, world=None):
+def find_host(name, world=None, prefix=None):
     """A host of a running world by its name."""
-    found = [lab[name] for lab in running_labs()
-             if name in lab.hosts and world in (None, lab.world.name)]
+    found = [lab[name] for lab in running_labs() if name in lab.hosts
+             and world in (None, lab.world.name) and prefix in (None, lab.prefix)]
     if not found:
         raise LabError(f"no running world has a host '{name}'; `lab/lab status` shows what is up")
     found.sort(key=lambda h: h.lab.prefix != "sm-")

@@ -56,13 +56,15 @@ http {{
         ssl_certificate /opt/web/cert.pem;
         ssl_certificate_key /opt/web/key.pem;
         root /opt/web/files;
+        location /slow/ {{ limit_rate 20k; }}
     }}
 }}
 """
 
 
 def web(step, host, options):
-    """nginx on 80 and 443 with a certificate of its own making, or on 'ports' (443 means TLS)."""
+    """nginx on 80 and 443 with a certificate of its own making, or on 'ports' (443 means TLS).
+    What lies in slow/ is sent at 20 kB a second, for sessions that last."""
     ports = options.get("ports", [80, 443])
     if step == "files":
         write(host, "/opt/web/files/index.html", f"This is {host.name}.\n")

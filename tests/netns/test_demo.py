@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo from its first line to its last, beside whatever else runs, and nothing stays behind."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+from labkit import Lab
+from labkit.system import ROOT
+
+PREFIX = f"sm-d{os.getpid() % 10000}-"
+LIMIT_S = 90
+
+
+@pytest.fixture(scope="module")
+def output():
+    start = time.monotonic()
+    done = subprocess.run([ROOT / "lab" / "demo", "--prefix", PREFIX], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    took = time.monotonic() - start
+    try:
+        assert done.returncode == 0, done.stdout
+        yield done.stdout, took
+    finally:
+        Lab("shop", PREFIX).down()
+
+
+def test_the_demo_measures_flat_then_watertight(output):
+    text, _ = output
+    tables = [(int(a), int(b)) for a, b in re.findall(r"(\d+) of (\d+) paths are open", text)]
+    assert len(tables) == 2
+    assert tables[0][0] == tables[0][1] >= 60
+    assert tables[1] == (8, tables[0][1])
+
+
+def test_the_demo_shows_the_denied_program_and_says_why(output):
+    text, _ = output
+    assert "PermissionError" in text
+    assert "shop-db" in text and "/opt/shop/bin/orders" in text
+
+
+def test_the_demo_cuts_the_live_session_of_a_suspect(output):
+    text, _ = output
+    assert int(re.search(r"was cut (\d+) ms after", text)[1]) < 5000
+    assert "pc1 now reaches: fix1:443 " in text
+    assert "released; pc1 reads web1 again" in text
+
+
+def test_the_demo_takes_less_than_ninety_seconds(output):
+    assert output[1] < LIMIT_S
+
+
+def test_the_five_commands_to_try_work(output):
+    text, _ = output
+    commands = re.findall(r"sudo (lab/lab exec control -- .*)", text)
+    assert len(commands) == 5
+    for command in commands:
+        words = command.replace("exec control", "exec --prefix " + PREFIX + " control").split()
+        done = subprocess.run([ROOT / words[0], *words[1:]], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=60)
+        assert done.returncode in (0, 1) and done.stdout.strip(), (command, done.stdout)
+
+
+def test_demo_stop_leaves_nothing(output):
+    done = subprocess.run([ROOT / "lab" / "demo", "--stop", "--prefix", PREFIX],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout
+    assert Lab("shop", PREFIX).leftovers() == []
