@@ -9,10 +9,10 @@ import os
 import subprocess
 
 import pytest
-from labkit import Lab, World
+from labkit import Lab, World, binary
 from labkit.system import ROOT, run
 from probing import Running, install_probe
-from wall import Agent, binary
+from wall import Agent
 
 VECTORS = ROOT / "tests" / "vectors"
 NEUTRAL = "/opt/v/probe"  # A program that no vector names.

@@ -5,12 +5,9 @@ import os
 import pathlib
 import signal
 
-import yaml
-from labkit import Lab, World, inventory
-from labkit.system import ROOT, LabError, run, wait_for
-from probing import PROBE, Running, install_probe
-
-BUILD = ROOT / "build"
+from labkit import Lab, World, binary, inventory
+from labkit.system import LabError, run, wait_for
+from probing import install_probe
 
 # lan 10.77.0.0/24 fd77::/64:   a .1 --+-- b .2     agents on a and b, or on one of them;
 #                                      |            c never has one
@@ -35,16 +32,6 @@ groups:
   others: {match: {role: other}}
 """
 GOOD, EVIL, SERVER, OTHER = "/opt/t/good", "/opt/t/evil", "/opt/t/server", "/opt/t/other"
-
-
-def binary(name):
-    """A program of ours, as it was built."""
-    for path in [BUILD / "bin" / name, *sorted((BUILD / "src").glob(f"*/{name}"))]:
-        if path.is_file():
-            return path
-    raise LabError(f"{name} is not built: run `make build`")
-
-
 _revision = iter(range(1, 1 << 30))
 
 
@@ -221,7 +208,3 @@ def target(kind, host, port=None, version=4, *options):
     if version == "mapped":
         words.append("mapped")
     return ",".join([*words, *options])
-
-
-__all__ = ["Agent", "EVIL", "GOOD", "GROUPS", "OTHER", "PROBE", "Running", "SERVER", "Wall", "binary",
-           "agent_pids", "compile_policy", "make_lab", "target", "yaml"]
