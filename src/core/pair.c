@@ -12,9 +12,11 @@ struct values { /* Things to try. */
     size_t n, room;
 };
 
-struct work {
+struct work { /* One service class of a pair. */
     const struct pair *pair;
-    struct values services, own_processes, own_users;
+    const struct rule **rules; /* Those of the pair that take this service. */
+    size_t n_rules;
+    struct values own_processes, own_users;
     struct values other_processes, other_users; /* At the other end. */
     int functions[MODEL_MAX_MODBUS + 2];
     size_t n_functions;
@@ -76,13 +78,13 @@ static void add_users(const struct work *k, struct values *v, const struct match
             add(v, c->users[i]);
 }
 
-static void add_services(const struct work *k, struct values *v, const struct match *m)
+static void add_services(const struct pair *pair, struct values *v, const struct match *m)
 {
-    const struct classes *c = k->pair->classes;
+    const struct classes *c = pair->classes;
 
     for (size_t i = 0; m->n_services && i < c->n_services; i++)
-        if (services_take_port(k->pair->w->policy, m->services, m->n_services,
-                               c->services[i].protocol, c->services[i].port) &&
+        if (services_take_port(pair->w->policy, m->services, m->n_services, c->services[i].protocol,
+                               c->services[i].port) &&
             !has_class(v, c->services[i].class))
             add(v, c->services[i]);
 }
@@ -102,11 +104,26 @@ static void add_match(struct work *k, const struct match *m, bool seen[MODEL_MAX
 {
     bool out = k->pair->direction == DIRECTION_OUT;
 
-    add_services(k, &k->services, m);
     add_functions(k, seen, m);
     add_programs(k, out ? &k->own_processes : &k->other_processes, m->processes, m->n_processes);
     add_programs(k, out ? &k->other_processes : &k->own_processes, m->served_by, m->n_served_by);
     add_users(k, out ? &k->own_users : &k->other_users, m);
+}
+
+/* Rules that do not take the service cannot tell anything apart here; leaving them out keeps a pair
+ * with many rules, each for its own service and program, from growing with their product. */
+static void take_service(struct work *k, const struct class_value *service)
+{
+    const struct pair *p = k->pair;
+
+    k->n_rules = 0;
+    for (size_t i = 0; i < p->n_rules; i++) {
+        const struct match *m = &p->rules[i]->match;
+
+        if (services_take_port(p->w->policy, m->services, m->n_services, service->protocol,
+                               service->port))
+            k->rules[k->n_rules++] = p->rules[i];
+    }
 }
 
 /* Lists begin with what no rule names, so that among equal verdicts the unconditional one is kept.
@@ -114,19 +131,19 @@ static void add_match(struct work *k, const struct match *m, bool seen[MODEL_MAX
 static void collect(struct work *k)
 {
     const struct class_value other = {.name = SOMETHING_ELSE};
-    const struct pair *p = k->pair;
     bool seen[MODEL_MAX_MODBUS + 1] = {false};
     int unnamed = -1;
 
-    add(&k->services, (struct class_value){.class = 0});
+    k->own_processes.n = k->own_users.n = k->other_processes.n = k->other_users.n = 0;
+    k->n_functions = 0;
     add(&k->own_processes, other);
     add(&k->own_users, other);
     add(&k->other_processes, other);
     add(&k->other_users, other);
-    for (size_t i = 0; i < p->n_rules; i++) {
-        add_match(k, &p->rules[i]->match, seen);
-        if (p->rules[i]->except)
-            add_match(k, p->rules[i]->except, seen);
+    for (size_t i = 0; i < k->n_rules; i++) {
+        add_match(k, &k->rules[i]->match, seen);
+        if (k->rules[i]->except)
+            add_match(k, k->rules[i]->except, seen);
     }
     for (int f = 1; f <= MODEL_MAX_MODBUS && unnamed < 0; f++)
         if (!seen[f])
@@ -140,7 +157,7 @@ static void collect(struct work *k)
 
 static void forget(struct work *k)
 {
-    free(k->services.items);
+    free(k->rules);
     free(k->own_processes.items);
     free(k->own_users.items);
     free(k->other_processes.items);
@@ -185,7 +202,7 @@ static struct value ask(const struct work *k, const struct class_value *service,
                 f.served_by = out ? other : process->name;
                 f.user = out ? user->name : k->other_users.items[j].name;
                 f.modbus = k->functions[m];
-                a = verdict_judge(p->w, p->from, p->to, &f, p->rules, p->n_rules);
+                a = verdict_judge(p->w, p->from, p->to, &f, k->rules, k->n_rules);
                 v = value_of(k, &a);
                 if (first || permissiveness(&v) > permissiveness(&best))
                     best = v;
@@ -264,15 +281,26 @@ static bool is_nothing(const struct value *v)
 
 void pair_compile(const struct pair *pair, struct entries *to)
 {
-    struct work k = {.pair = pair};
+    struct work k = {.pair = pair, .rules = xcalloc(pair->n_rules, sizeof(struct rule *))};
+    struct values services = {.n = 0};
     struct value otherwise = {.word = PROGRAM_DEFAULT}; /* Of class 0. */
     bool otherwise_refined = false;
 
-    collect(&k);
-    for (size_t s = 0; s < k.services.n; s++) {
-        const struct class_value *service = &k.services.items[s];
-        struct value base = ask(&k, service, &k.own_processes.items[0], &k.own_users.items[0]);
-        uint8_t bits = refine(&k, service, &base, to);
+    add(&services, (struct class_value){.class = 0});
+    for (size_t i = 0; i < pair->n_rules; i++) {
+        add_services(pair, &services, &pair->rules[i]->match);
+        if (pair->rules[i]->except)
+            add_services(pair, &services, pair->rules[i]->except);
+    }
+    for (size_t s = 0; s < services.n; s++) {
+        const struct class_value *service = &services.items[s];
+        struct value base;
+        uint8_t bits;
+
+        take_service(&k, service);
+        collect(&k);
+        base = ask(&k, service, &k.own_processes.items[0], &k.own_users.items[0]);
+        bits = refine(&k, service, &base, to);
 
         if (s == 0) {
             otherwise = base;
@@ -285,4 +313,5 @@ void pair_compile(const struct pair *pair, struct entries *to)
         to->items[to->n - 1].refine = bits;
     }
     forget(&k);
+    free(services.items);
 }

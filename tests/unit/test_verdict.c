@@ -295,6 +295,28 @@ static void numbers_stay_when_the_policy_grows(void **state)
     tear_down(&one);
 }
 
+/* 400 rules for any to any, each with its own service, program and user: their product would be 64
+ * million questions for each pair; in time this is a fraction of a second. */
+static void many_rules_of_one_pair_do_not_multiply(void **state)
+{
+    (void)state;
+    struct setting s = {.policy_text = BUF_INIT};
+
+    naive_make(&s.naive); /* Only for the names of its endpoints. */
+    buf_puts(&s.policy_text, "suimitsu: 1\nallow:\n");
+    for (int i = 0; i < 400; i++)
+        buf_printf(&s.policy_text,
+                   "  - {id: r%d, service: tcp/%d, process: /p/%d, user: u%d, accept-weaker: x,"
+                   " why: w, owner: o}\n",
+                   i, 1000 + i, i, i);
+    buf_puts(&s.inventory_text, "suimitsu-inventory: 1\nendpoints: {e0: {enforcers: host},"
+                                " e1: {}, e2: {}, e3: {}, e4: {}, e5: {}}\n");
+    build(&s, NULL);
+    assert_int_equal(s.programs[0]->n_services, 400);
+    assert_in_range(s.programs[0]->n_entries, 400, 20000);
+    tear_down(&s);
+}
+
 /* ---- lints ---- */
 
 static struct diagnostics *lint(const char *policy, const char *inventory, size_t *ret_passed)
@@ -428,6 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdict_and_both_ends_agree_with_the_naive_evaluator),
         cmocka_unit_test(numbers_stay_when_the_policy_grows),
+        cmocka_unit_test(many_rules_of_one_pair_do_not_multiply),
         cmocka_unit_test(a_check_that_nobody_can_make_is_an_error),
         cmocka_unit_test(conditions_that_mix_at_the_two_ends_are_a_warning),
         cmocka_unit_test(what_matches_nothing_is_said),
