@@ -67,26 +67,28 @@ class Control:
             raise LabError(f"{method} {path}: {response.status} {data.decode()[:2000]}")
         return json.loads(data) if data else None
 
-    def cli(self, *words, check=True, **options):
+    def cli(self, *words, **options):
         """The command line, as somebody on the controller's host types it."""
-        return self.host.run(binary("suimitsu"), *words, check=check, **options)
+        return self.host.run(binary("suimitsu"), *words, **options)
 
     def apply_inventory(self, text):
-        self.api("PUT", "/inventory", {"files": [{"name": "inventory.yaml", "text": text}],
-                                       "comment": "the lab's hosts"})
+        path = self.host.path("/opt/inventory.yaml")
+        path.write_text(text)
+        self.cli("apply", "--inventory", "/opt/inventory.yaml", "--comment", "the lab's hosts")
 
     def apply(self, path, confirm_s=0):
-        return self.api("PUT", "/policy", {"files": files(path), "confirm_s": confirm_s,
-                                           "comment": pathlib.Path(path).name})["revision"]
+        """Applies a policy file; returns when every agent's kernel holds it."""
+        self.cli("apply", path, "--wait", "enforced", "--comment", pathlib.Path(path).name,
+                 *(["--confirm", f"{confirm_s}s"] if confirm_s else []))
 
     def confirm(self):
-        self.api("POST", "/policy/confirm", {})
+        self.cli("confirm")
 
     def quarantine(self, name, reason):
-        self.api("POST", f"/endpoints/{name}/quarantine", {"reason": reason})
+        self.cli("quarantine", name, "--why", reason)
 
     def release(self, name, reason):
-        self.api("POST", f"/endpoints/{name}/release", {"reason": reason})
+        self.cli("release", name, "--why", reason)
 
     # -- agents
 
@@ -95,10 +97,9 @@ class Control:
 
     def enroll(self, host):
         """A one-time token from the controller, a certificate for the host, and its agent."""
-        token = self.api("POST", "/tokens", {"kind": "enroll", "endpoint": host.name,
-                                             "valid_s": 600})["token"]
+        token = self.cli("token", "create", host.name, "--valid", "10m").stdout
         host.run(binary("suimitsu-agent"), "enroll", "--controller", self.address,
-                 "--token-file", "-", stdin=token + "\n")
+                 "--token-file", "-", stdin=token)
         self.start_agent(host)
 
     def start_agent(self, host):
@@ -118,8 +119,3 @@ class Control:
                        for h in self.agent_hosts())
         wait_for(settled, limit_s, f"every agent to run the wanted revision: {self.enforcers()}",
                  0.02)
-
-
-def files(*paths):
-    """Files as the API takes them."""
-    return [{"name": pathlib.Path(p).name, "text": pathlib.Path(p).read_text()} for p in paths]

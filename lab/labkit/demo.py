@@ -79,10 +79,8 @@ class Demo:
         print(f"\n2. Watertight: {POLICY.relative_to(ROOT)} is applied; unconfirmed, it would roll "
               "itself back after 60 s.")
 
-        def apply():
-            self.control.apply(POLICY, 60)
-            self.control.wait_enforced()
-        self.step("applied, and in the kernels of all agents", apply)
+        self.step("applied, and in the kernels of all agents",
+                  lambda: self.control.apply(POLICY, 60))
         self.works("the shop works")
         self.control.confirm()
         print("  confirmed\n")
@@ -112,8 +110,7 @@ class Demo:
         if done.returncode == 0:
             raise LabError("python3 reached the database")
         print(f"  {done.stderr.strip().splitlines()[-1]}")
-        words = ["why", "--from", "web1", "--to", "db1", "--service", "postgres",
-                 "--process", "/usr/bin/python3"]
+        words = ["why", "web1", "db1", "postgres", "--process", "/usr/bin/python3"]
         print(f"  $ suimitsu {' '.join(words)}")
         out = self.control.cli(*words, check=False)
         for line in (out.stdout or out.stderr).strip().splitlines():
@@ -149,10 +146,10 @@ class Demo:
     def farewell(self):
         print(f"\nThe shop goes on running ({time.monotonic() - self.began:.0f} s so far).  Try:\n")
         for line in ("suimitsu status",
-                     "suimitsu flows --since 1m",
-                     "suimitsu why --from pc1 --to pc2 --service tcp/8080",
-                     "suimitsu quarantine pc2 --reason test",
-                     "suimitsu enforcer"):
+                     "suimitsu flows --since 1m --denied",
+                     "suimitsu why pc1 pc2 tcp/8080",
+                     "suimitsu quarantine pc2 --why test",
+                     "suimitsu enforcer list"):
             print(f"  sudo lab/lab exec control -- {line}")
         print("\nEnd it with: sudo make demo-stop", flush=True)
 
