@@ -78,7 +78,9 @@ class Control:
 
     def apply(self, path, confirm_s=0):
         """Applies a policy file; returns when every agent's kernel holds it."""
-        self.cli("apply", path, "--wait", "enforced", "--comment", pathlib.Path(path).name,
+        inside = f"/opt/{pathlib.Path(path).name}"
+        self.host.path(inside).write_text(pathlib.Path(path).read_text())
+        self.cli("apply", inside, "--wait", "enforced", "--comment", pathlib.Path(path).name,
                  *(["--confirm", f"{confirm_s}s"] if confirm_s else []))
 
     def confirm(self):

@@ -50,6 +50,10 @@ class Site:
         self.control.apply(path, confirm_s)
 
     def enforce(self, text):
+        """Confirmed at once.  An agent may have rolled back a moment before its controller."""
+        self.restart_controller()
+        wait_for(lambda: not self.control.api("GET", "/status")["confirm_by"], 10,
+                 "the controller to end its waiting")
         self.apply(text)
 
     def opens(self, port, exe=GOOD):
