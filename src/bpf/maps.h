@@ -12,7 +12,13 @@
 
 #include "bpf/abi.h"
 
-enum { MAX_SUSPECTS = 65536, MAX_FLOWS = 65536, MAX_DENIALS = 16384, MAX_PROGRAMS_SEEN = 16384 };
+enum {
+    MAX_SUSPECTS = 65536,
+    MAX_FLOWS = 65536,
+    MAX_DENIALS = 16384,
+    MAX_PROGRAMS_SEEN = 16384,
+    EVENTS_SIZE = 1 << 21 /* Bytes: 17,000 events. */
+};
 
 /* An array of two inner maps, one a slot; the inner prototype gives type, key and value. */
 #define SLOTTED_MAP(map_name, ...)                                                                 \
@@ -99,7 +105,7 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
-    __uint(max_entries, 1 << 21); /* Bytes: 17,000 events. */
+    __uint(max_entries, EVENTS_SIZE);
 } events SEC(".maps");
 
 struct {
