@@ -93,10 +93,9 @@ static long prepend_part(__u32 i __attribute__((unused)), void *context)
     return 0;
 }
 
-/* Tells user space the path of a program file, the first time that it is seen. */
-__noinline int report_program(struct abi_file *seen)
+/* Tells user space the path of the file that 'task' runs, the first time that it is seen. */
+static __always_inline int report_program_of(struct task_struct *task, const struct abi_file *seen)
 {
-    struct task_struct *task = (void *)bpf_get_current_task();
     struct file *exe = BPF_CORE_READ(task, mm, exe_file);
     struct abi_program_event *e;
     struct path_walk w = {};
@@ -117,10 +116,9 @@ __noinline int report_program(struct abi_file *seen)
         return 0;
     }
     e->kind = ABI_EVENT_PROGRAM;
-    e->pid = bpf_get_current_pid_tgid() >> 32;
+    e->pid = BPF_CORE_READ(task, tgid);
     e->file = file;
     e->complete = 0;
-    bpf_get_current_comm(e->comm, sizeof(e->comm));
     e->path[PATH_MASK] = 0;
     w.event = e;
     w.at = PATH_MASK;
@@ -131,4 +129,10 @@ __noinline int report_program(struct abi_file *seen)
     e->start = w.at;
     bpf_ringbuf_submit(e, 0);
     return 0;
+}
+
+/* As above for the running task; a function of its own, verified once. */
+__noinline int report_program(struct abi_file *seen)
+{
+    return seen ? report_program_of((void *)bpf_get_current_task(), seen) : 0;
 }

@@ -34,10 +34,15 @@ struct sock_common {
     struct in6_addr___k skc_v6_daddr;
 } KERNEL_STRUCT;
 
+struct kuid {
+    __u32 val;
+};
+
 struct sock {
     struct sock_common __sk_common;
     __u16 sk_type;
     __u16 sk_protocol;
+    struct kuid sk_uid; /* kuid_t */
 } KERNEL_STRUCT;
 
 struct socket {

@@ -26,14 +26,15 @@ SEC("iter/task_file")
 int adopt(struct bpf_iter__task_file *ctx)
 {
     struct task_struct *task = ctx->task;
-    struct file *file = ctx->file;
+    struct file *open_file = ctx->file;
     struct abi_socket *s;
+    struct abi_file file;
     struct socket *socket;
     struct sock *sk;
 
-    if (!task || !file)
+    if (!task || !open_file)
         return 0;
-    socket = bpf_sock_from_file(file);
+    socket = bpf_sock_from_file(open_file);
     if (!socket)
         return 0;
     sk = socket->sk;
@@ -44,8 +45,11 @@ int adopt(struct bpf_iter__task_file *ctx)
     s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     if (!s)
         return 0;
-    exe_of(task, &s->file);
+    exe_of(task, &file);
+    report_program_of(task, &file);
+    s->file = file;
     s->pid = task->tgid;
+    s->uid = sk->sk_uid.val;
     if (sk->__sk_common.skc_state == STATE_LISTEN)
         s->flags |= ABI_SOCKET_LISTENED;
     count(ABI_COUNT_ADOPTED);

@@ -682,6 +682,29 @@ static void copy_tables(const struct compiled *c, struct program *p)
     p->n_lifeline = c->n_lifeline;
 }
 
+/* Program files and people that no entry of this endpoint asks for are none of its business: its
+ * agent need not look for them, nor say that they are missing. */
+static void drop_unused_names(struct program *p)
+{
+    CLEANUP(free_voidp) uint8_t *process_used = xcalloc(UINT16_MAX + 1, 1);
+    CLEANUP(free_voidp) uint8_t *user_used = xcalloc(UINT16_MAX + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < p->n_entries; i++) {
+        process_used[p->entries[i].process] = 1;
+        user_used[p->entries[i].user] = 1;
+    }
+    for (size_t i = 0; i < p->n_processes; i++)
+        if (process_used[p->processes[i].class])
+            p->processes[n++] = p->processes[i];
+    p->n_processes = n;
+    n = 0;
+    for (size_t i = 0; i < p->n_users; i++)
+        if (user_used[p->users[i].class])
+            p->users[n++] = p->users[i];
+    p->n_users = n;
+}
+
 int compiled_program(const struct compiled *c, const char *endpoint, struct program **ret_p,
                      const char **ret_what)
 {
@@ -710,6 +733,7 @@ int compiled_program(const struct compiled *c, const char *endpoint, struct prog
                         &entries);
     p->entries = entries.items;
     p->n_entries = entries.n;
+    drop_unused_names(p);
     r = program_check(p, ret_what);
     if (r < 0)
         return r;
