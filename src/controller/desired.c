@@ -531,7 +531,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
         head.confirm_revision = head.revision;
         head.confirm_policy = head.policy;
         head.confirm_inventory = head.inventory;
-        head.confirm_deadline_s = now_s + c->confirm_s;
+        head.confirm_deadline_s = now_s + c->confirm_s + 1; /* Never before a full 'confirm_s'. */
     }
     *ret_what = "the size of a document";
     r = add_documents(d, t, c, &old_policy, &old_inventory, &head, now_s);

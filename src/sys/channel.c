@@ -174,8 +174,10 @@ static void failed(struct channel *c, short what)
     if (code && !c->open && verify != X509_V_OK)
         (void)snprintf(text, sizeof(text), "the peer's certificate: %s",
                        X509_verify_cert_error_string(verify));
-    else if (code)
+    else if (code && ERR_reason_error_string(code))
         (void)snprintf(text, sizeof(text), "TLS: %s", ERR_reason_error_string(code));
+    else if (code) /* One of the system's, which OpenSSL passes on by number. */
+        (void)snprintf(text, sizeof(text), "%s", strerror(ERR_GET_REASON(code)));
     else if (what & BEV_EVENT_TIMEOUT)
         (void)snprintf(text, sizeof(text), "silent for too long");
     else if (what & BEV_EVENT_EOF)

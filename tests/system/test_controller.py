@@ -17,7 +17,7 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = ROOT / "build"
+BUILD = pathlib.Path(os.environ.get("SUIMITSU_BUILD", ROOT / "build"))
 DAEMON = BUILD / "src/controller/suimitsud"
 CLI = BUILD / "src/cli/suimitsu"
 
@@ -493,7 +493,7 @@ def test_a_confirmed_policy_stays(agent):
     c.good("POST", "/policy/confirm", {})
     assert agent.expect("confirm").revision == revision
     assert c.ask("POST", "/policy/confirm", {})[0] == 404
-    end = time.time() + 2.5
+    end = time.time() + 4
     until(lambda: time.time() > end)
     assert c.good("GET", "/policy")["version"] == revision
 
@@ -503,7 +503,7 @@ def test_the_rollback_happens_also_when_the_daemon_was_dead_at_the_deadline(cont
     first = c.apply(POLICY, INVENTORY)[1]["revision"]
     second = c.apply(POLICY_2, confirm_s=1)[1]["revision"]
     c.kill()
-    end = time.time() + 1.5
+    end = time.time() + 2.5
     until(lambda: time.time() > end)
     c.start()
     assert c.good("GET", "/policy")["version"] == first

@@ -119,7 +119,7 @@ static void refuse(struct session *s, enum agent_reason reason, const char *text
 static uint32_t confirm_left_s(const struct dist *d)
 {
     const struct desired_head *h = desired_head(d->desired);
-    int64_t left = h->confirm_deadline_s - (int64_t)unix_s();
+    int64_t left = h->confirm_deadline_s - 1 - (int64_t)unix_s();
 
     if (!h->confirm_revision)
         return 0;
