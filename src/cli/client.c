@@ -281,6 +281,18 @@ static void value_text(struct buf *b, const json_t *value)
     }
 }
 
+static void yaml_key(const char *key)
+{
+    CLEANUP(json_decrefp) json_t *quoted = NULL;
+
+    if (key[strspn(key, "abcdefghijklmnopqrstuvwxyz_")] == 0) {
+        (void)fputs(key, stdout);
+        return;
+    }
+    quoted = json_string(key);
+    (void)json_dumpf(quoted, stdout, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+}
+
 static void yaml(const json_t *value, int depth)
 {
     /* JSON is YAML; strings stay quoted, so that nothing is guessed at. */
@@ -295,8 +307,9 @@ static void yaml(const json_t *value, int depth)
              iter = json_object_iter_next((json_t *)(uintptr_t)value, iter)) {
             key = json_object_iter_key(iter);
             item = json_object_iter_value(iter);
-            (void)printf("%*s%s:%s", depth * 2, "", key,
-                         json_is_object(item) || json_is_array(item) ? "\n" : " ");
+            (void)printf("%*s", depth * 2, "");
+            yaml_key(key);
+            (void)fputs(json_is_object(item) || json_is_array(item) ? ":\n" : ": ", stdout);
             yaml(item, depth + 1);
         }
     } else if (json_is_array(value) && json_array_size(value)) {

@@ -80,6 +80,13 @@ static const char *version_key(const char *what, uint64_t version, char key[KEY_
     return key;
 }
 
+/* Lists of versions are made from documents without texts. */
+static const char *log_key(const char *what, uint64_t version, char key[KEY_SIZE])
+{
+    (void)snprintf(key, KEY_SIZE, "%s-log/%016" PRIu64, what, version);
+    return key;
+}
+
 /* The files of a stored version, borrowed from its document. */
 struct files {
     json_t *document;
@@ -392,6 +399,8 @@ static int put_version(struct store_transaction *t, const char *what, uint64_t v
     if (!document)
         return -E2BIG;
     put_json(t, version_key(what, version, key), document);
+    (void)json_object_del(document, "files"); /* The rest is the history's line. */
+    put_json(t, log_key(what, version, key), document);
     return 0;
 }
 
@@ -411,31 +420,26 @@ static void digest_files(const struct source *sources, size_t n, char digest[AUD
 static int prune(struct desired *d, struct store_transaction *t, const char *what,
                  const struct desired_head *head)
 {
-    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
-    char prefix[KEY_SIZE], key[KEY_SIZE];
+    CLEANUP(json_decrefp) json_t *versions = NULL;
     uint64_t used[] = {head->policy, head->inventory, head->confirm_policy,
                        head->confirm_inventory};
-    int r;
+    uint64_t oldest;
+    char key[KEY_SIZE];
+    size_t n;
+    int r = desired_versions(d, what, &versions);
 
-    (void)snprintf(prefix, sizeof(prefix), "%s/", what);
-    r = store_list(d->store, prefix, NULL, false, 1, &list); /* Oldest. */
-    if (r < 0 || list.n == 0)
+    if (r < 0)
         return r;
+    n = json_array_size(versions);
+    if (n < DESIRED_HISTORY)
+        return 0;
+    oldest = json_uint(json_array_get(versions, n - 1), "version");
     for (size_t i = 0; i < ARRAY_SIZE(used); i++)
-        if (strcmp(list.items[0].key, version_key(what, used[i], key)) == 0)
+        if (used[i] == oldest)
             return 0;
-    store_delete(t, list.items[0].key);
+    store_delete(t, version_key(what, oldest, key));
+    store_delete(t, log_key(what, oldest, key));
     return 0;
-}
-
-static int count_versions(struct desired *d, const char *what, size_t *ret_n)
-{
-    json_t *array = NULL;
-    int r = desired_versions(d, what, &array);
-
-    *ret_n = r < 0 ? 0 : json_array_size(array);
-    json_decref(array);
-    return r;
 }
 
 static int add_documents(struct desired *d, struct store_transaction *t,
@@ -445,7 +449,6 @@ static int add_documents(struct desired *d, struct store_transaction *t,
 {
     char before[AUDIT_DIGEST_SIZE], after[AUDIT_DIGEST_SIZE], what[128];
     struct audit_entry entry = {.actor = c->actor, .detail = c->comment, .object = what};
-    size_t n = 0;
     int r = 0;
 
     if (c->policy) {
@@ -463,9 +466,9 @@ static int add_documents(struct desired *d, struct store_transaction *t,
     }
     if (r < 0)
         return r;
-    r = count_versions(d, c->policy ? "policy" : "inventory", &n);
-    if (r == 0 && n >= DESIRED_HISTORY)
-        r = prune(d, t, c->policy ? "policy" : "inventory", head);
+    r = c->policy ? prune(d, t, "policy", head) : 0;
+    if (r == 0 && c->inventory)
+        r = prune(d, t, "inventory", head);
     if (r < 0)
         return r;
     (void)snprintf(what, sizeof(what), "%s%s%s, revision %" PRIu64, c->policy ? "policy" : "",
@@ -688,18 +691,16 @@ int desired_versions(struct desired *d, const char *what, json_t **ret_array)
     json_t *array;
     int r;
 
-    (void)snprintf(prefix, sizeof(prefix), "%s/", what);
-    r = store_list(d->store, prefix, NULL, true, DESIRED_HISTORY + 1, &list);
+    (void)snprintf(prefix, sizeof(prefix), "%s-log/", what);
+    r = store_list(d->store, prefix, NULL, true, DESIRED_HISTORY + 16, &list);
     if (r < 0)
         return r;
     array = json_array();
     for (size_t i = 0; i < list.n; i++) {
         json_t *document = json_loadb(list.items[i].data, list.items[i].size, 0, NULL);
 
-        if (!document)
-            continue;
-        (void)json_object_del(document, "files");
-        (void)json_array_append_new(array, document);
+        if (document)
+            (void)json_array_append_new(array, document);
     }
     *ret_array = array;
     return 0;

@@ -15,6 +15,7 @@ import tempfile
 import time
 
 import pytest
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("SUIMITSU_BUILD", ROOT / "build"))
@@ -145,7 +146,9 @@ def controller(tmp_path):
     c = Controller(tmp_path).start()
     yield c
     if c.process.poll() is None:
-        c.kill(signal.SIGTERM)
+        c.process.send_signal(signal.SIGTERM)
+        said = c.process.stderr.read()
+        assert c.process.wait(20) == 0, said  # A leak or worse under a sanitizer fails too.
 
 
 def until(condition, seconds=20):
@@ -454,6 +457,15 @@ def test_garbage_ends_the_connection_and_nothing_else(agent):
     assert c.good("GET", "/status")["counters"]["bad_messages"] >= 1
 
 
+def test_strangers_who_only_hold_connections_open_keep_no_agent_out(agent):
+    with contextlib.ExitStack() as held:
+        for _ in range(600):
+            s = socket.create_connection(("127.0.0.1", agent.controller.agents_port), timeout=20)
+            held.enter_context(s)
+        agent.start()
+        until(lambda: agent.controller.enforcer("web1")["state"] == "ACTIVE")
+
+
 def test_a_control_message_reaches_its_target_with_a_checked_count(agent):
     c = agent.controller
     agent.start()
@@ -723,6 +735,9 @@ def test_the_command_line_applies_asks_and_confirms(controller, tmp_path):
     assert "web" in c.cli("group").stdout and "shop-db" in c.cli("policy", "show").stdout
     assert json.loads(c.cli("status", "-o", "json").stdout)["endpoints"] == 3
     assert "INACTIVE" in c.cli("enforcer", "list").stdout
+    for listing in (["endpoint"], ["enforcer", "list"], ["status"], ["policy", "show"]):
+        assert (yaml.safe_load(c.cli(*listing, "-o", "yaml").stdout) ==
+                json.loads(c.cli(*listing, "-o", "json").stdout))
     policy.write_text(POLICY_2)
     assert "confirm within" in c.cli("apply", str(policy), "--confirm", "5m").stdout
     c.cli("apply", str(policy), code=6)

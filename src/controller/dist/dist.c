@@ -562,6 +562,20 @@ static void closed(struct channel *c, const char *why, void *user)
     session_free(s);
 }
 
+/* So that those who only hold connections open cannot keep agents out. */
+static void drop_oldest_stranger(struct dist *d)
+{
+    struct session *oldest = NULL;
+
+    for (struct session *s = d->sessions; s; s = s->next) /* The newest is first. */
+        if (s->stage == STRANGER)
+            oldest = s;
+    if (!oldest)
+        return;
+    d->counts.refused_connections++;
+    session_free(oldest);
+}
+
 static void accepted(int fd, void *user)
 {
     static const struct channel_options options = {.peek = frame_peek,
@@ -573,7 +587,9 @@ static void accepted(int fd, void *user)
     struct channel_handlers handlers = {.open = opened, .message = message_came, .closed = closed};
     struct session *s;
 
-    if (d->n_sessions >= DIST_MAX_CONNECTIONS || d->n_strangers >= DIST_MAX_STRANGERS) {
+    if (d->n_strangers >= DIST_MAX_STRANGERS)
+        drop_oldest_stranger(d);
+    if (d->n_sessions >= DIST_MAX_CONNECTIONS) {
         d->counts.refused_connections++;
         (void)close(fd); /* Nothing was said yet. */
         return;

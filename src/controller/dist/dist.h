@@ -26,7 +26,7 @@
 
 enum {
     DIST_MAX_CONNECTIONS = 4096,
-    DIST_MAX_STRANGERS = 64,
+    DIST_MAX_STRANGERS = 256, /* Not shaken hands, or not enrolled; more push out the oldest. */
     DIST_ENROLMENTS_PER_MINUTE = 60,
 };
 

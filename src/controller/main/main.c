@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -109,6 +110,17 @@ static int prepare(struct daemon *d)
         return privilege_lock();
     r = privilege_drop(uid, gid);
     return r < 0 ? fail("privileges cannot be dropped", r) : 0;
+}
+
+/* As many files as we are allowed: each agent is one. */
+static void raise_file_limit(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* Then fewer agents find room. */
 }
 
 static int open_store(struct daemon *d)
@@ -248,6 +260,7 @@ static int start(struct daemon *d)
     struct audit_state chain = {.n = 0};
     int r = prepare(d);
 
+    raise_file_limit();
     if (r == 0)
         r = open_store(d);
     if (r == 0)
