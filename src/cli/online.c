@@ -214,6 +214,9 @@ static int run_confirm(const struct invocation *in)
 
 static const struct option_spec why_options[] = {
     CLIENT_OPTIONS,
+    {"from", 0, "NAME", "instead of the first argument"},
+    {"to", 0, "NAME", "instead of the second"},
+    {"service", 0, "NAME", "instead of the third"},
     {"process", 0, "PATH", "the client's program"},
     {"served-by", 0, "PATH", "the server's program"},
     {"user", 0, "NAME", "the user at the source"},
@@ -257,18 +260,39 @@ static int add_service(const struct invocation *in, json_t *query, const char *s
                     service);
 }
 
+/* FROM, TO and SERVICE by their options, and the rest of them by place. */
+static int why_subject(const struct invocation *in, const char *subject[3])
+{
+    static const char *const options[] = {"from", "to", "service"};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        subject[i] = invocation_value(in, options[i]);
+        if (!subject[i] && n < in->n_args)
+            subject[i] = in->args[n++];
+        if (!subject[i])
+            return complain(EXIT_USAGE, "why: %s is missing; FROM TO SERVICE", options[i]);
+    }
+    return n == in->n_args ? EXIT_OK : complain(EXIT_USAGE, "why: too many arguments");
+}
+
 static int run_why(const struct invocation *in)
 {
     CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(json_decrefp)
-    json_t *query = json_pack("{s:s,s:s}", "from", in->args[0], "to", in->args[1]);
+    CLEANUP(json_decrefp) json_t *query = NULL;
+    const char *subject[3] = {NULL, NULL, NULL};
     const char *process = invocation_value(in, "process"), *user = invocation_value(in, "user"),
                *served_by = invocation_value(in, "served-by");
     const json_t *reason;
     size_t i;
-    int r = query ? add_service(in, query, in->args[2])
-                  : complain(EXIT_USAGE, "the names must be UTF-8");
+    int r = why_subject(in, subject);
 
+    if (r != EXIT_OK)
+        return r;
+    query = json_pack("{s:s,s:s}", "from", subject[0], "to", subject[1]);
+    if (!query)
+        return complain(EXIT_USAGE, "the names must be UTF-8");
+    r = add_service(in, query, subject[2]);
     if (r != EXIT_OK)
         return r;
     if (process)
@@ -555,12 +579,13 @@ static int run_policy_rollback(const struct invocation *in)
 static const struct option_spec reason_options[] = {
     CLIENT_OPTIONS,
     {"why", 0, "TEXT", "the reason; required"},
+    {"reason", 0, "TEXT", "the same as --why"},
 };
 
 static int set_trust(const struct invocation *in, const char *verb)
 {
     CLEANUP(answer_done) struct answer a = {.json = NULL};
-    const char *why = invocation_value(in, "why");
+    const char *why = invocation_value(in, invocation_value(in, "why") ? "why" : "reason");
     CLEANUP(json_decrefp) json_t *body = json_pack("{s:s?}", "reason", why);
     int r;
 
@@ -728,7 +753,6 @@ static const struct command commands[] = {
          "FROM and TO are endpoints or addresses; SERVICE is a service's name (its first port is "
          "asked)\nor a form like tcp/5432 or icmp/echo.  Exit code 1: denied.",
      COMMAND_OPTIONS(why_options),
-     .min_args = 3,
      .max_args = 3,
      .run = run_why},
     {.name = "flows",

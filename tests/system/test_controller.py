@@ -730,6 +730,8 @@ def test_the_command_line_applies_asks_and_confirms(controller, tmp_path):
     assert "applied as revision" in c.cli("apply", str(policy), "--inventory", str(inventory)).stdout
     assert "allow (allow, rule shop-db)" in c.cli("why", "web1", "db1", "postgres").stdout
     assert "deny (default" in c.cli("why", "pc1", "db1", "tcp/5432", code=1).stdout
+    assert "allow" in c.cli("why", "--from", "web1", "--to", "db1", "--service", "tcp/5432").stdout
+    c.cli("why", "web1", "--to", "db1", code=2)
     c.cli("why", "pc9", "db1", "tcp/5432", code=4)
     assert "web1" in c.cli("endpoint").stdout and "postgres" in c.cli("service").stdout
     assert "web" in c.cli("group").stdout and "shop-db" in c.cli("policy", "show").stdout
