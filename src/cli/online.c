@@ -270,8 +270,10 @@ static int why_subject(const struct invocation *in, const char *subject[3])
         subject[i] = invocation_value(in, options[i]);
         if (!subject[i] && n < in->n_args)
             subject[i] = in->args[n++];
-        if (!subject[i])
-            return complain(EXIT_USAGE, "why: %s is missing; FROM TO SERVICE", options[i]);
+        if (!subject[i]) {
+            (void)complain(EXIT_USAGE, "why: %s is missing; FROM TO SERVICE", options[i]);
+            return EXIT_USAGE;
+        }
     }
     return n == in->n_args ? EXIT_OK : complain(EXIT_USAGE, "why: too many arguments");
 }
