@@ -44,8 +44,8 @@ class Control:
     def start(self):
         """Starts suimitsud and waits until it answers."""
         self.process = self.host.start("suimitsud", [
-            binary("suimitsud"), "--name", self.host.address(), "--name", self.host.address(6)],
-            ready=self.answers)
+            binary("suimitsud"), "--user", "nobody", "--name", self.host.address(),
+            "--name", self.host.address(6)], ready=self.answers)
 
     def answers(self):
         try:
