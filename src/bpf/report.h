@@ -84,7 +84,8 @@ __noinline int report_denial(const struct connection *c, const struct decision *
     }
     fill_event(e, ABI_EVENT_FLOW, c, d);
     e->count = n;
-    bpf_ringbuf_submit(e, 0);
+    /* Forced: unread events of connections that passed would else keep the agent asleep. */
+    bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
     if (seen)
         seen->reported_ns = now;
     else
