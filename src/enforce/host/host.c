@@ -382,11 +382,13 @@ void host_watch(struct host *h)
     nics_refresh(h, false);
 }
 
-static uint64_t sum_counter(int fd, uint32_t which, uint64_t values[], int n_cpus)
+uint64_t host_counter(const struct host *h, uint32_t which)
 {
+    int n_cpus = libbpf_num_possible_cpus();
+    CLEANUP(free_voidp) uint64_t *values = xcalloc(n_cpus > 0 ? (size_t)n_cpus : 1, sizeof *values);
     uint64_t sum = 0;
 
-    if (bpf_map_lookup_elem(fd, &which, values) < 0)
+    if (bpf_map_lookup_elem(bpf_map__fd(h->bpf->maps.counters), &which, values) < 0)
         return 0;
     for (int i = 0; i < n_cpus; i++)
         sum += values[i];
@@ -395,9 +397,6 @@ static uint64_t sum_counter(int fd, uint32_t which, uint64_t values[], int n_cpu
 
 void host_status(struct host *h, struct host_status *ret_status)
 {
-    int n_cpus = libbpf_num_possible_cpus(), fd = bpf_map__fd(h->bpf->maps.counters);
-    CLEANUP(free_voidp) uint64_t *values = xcalloc(n_cpus > 0 ? (size_t)n_cpus : 1, sizeof *values);
-
     *ret_status = (struct host_status){.revision = host_revision(h),
                                        .generation = h->config.active >> 1,
                                        .n_nics = h->n_nics,
@@ -408,7 +407,7 @@ void host_status(struct host *h, struct host_status *ret_status)
         ret_status->hooks[ret_status->n_hooks++] =
             (struct host_hook){h->links[i].name ? h->links[i].name : "?", h->links[i].fd >= 0};
     for (uint32_t i = 0; i < ABI_COUNTERS; i++)
-        ret_status->counters[i] = sum_counter(fd, i, values, n_cpus);
+        ret_status->counters[i] = host_counter(h, i);
 }
 
 const char *host_counter_name(size_t counter)

@@ -82,25 +82,12 @@ void sockets_identify(struct host *h, const int fds[], size_t n, struct abi_file
     (void)bpf_link__destroy(link);
 }
 
-static uint64_t counter(const struct host *h, uint32_t which)
-{
-    int n_cpus = libbpf_num_possible_cpus();
-    CLEANUP(free_voidp) uint64_t *values = xcalloc(n_cpus > 0 ? (size_t)n_cpus : 1, sizeof *values);
-    uint64_t sum = 0;
-
-    if (bpf_map_lookup_elem(bpf_map__fd(h->bpf->maps.counters), &which, values) < 0)
-        return 0;
-    for (int i = 0; i < n_cpus; i++)
-        sum += values[i];
-    return sum;
-}
-
 void sockets_adopt(struct host *h)
 {
-    uint64_t before = counter(h, ABI_COUNT_ADOPTED), n;
+    uint64_t before = host_counter(h, ABI_COUNT_ADOPTED), n;
 
     run(h->sweep->progs.adopt);
-    n = counter(h, ABI_COUNT_ADOPTED) - before;
+    n = host_counter(h, ABI_COUNT_ADOPTED) - before;
     if (n)
         host_notice(h, NOTICE_ADOPTED, "%llu sockets were older than the enforcer",
                     (unsigned long long)n);
@@ -108,13 +95,13 @@ void sockets_adopt(struct host *h)
 
 void sockets_rejudge(struct host *h)
 {
-    uint64_t before = counter(h, ABI_COUNT_DESTROYED), n;
+    uint64_t before = host_counter(h, ABI_COUNT_DESTROYED), n;
 
     run(h->sweep->progs.listeners);
     if (!h->rejudge)
         return;
     run(h->rejudge->progs.rejudge);
-    n = counter(h, ABI_COUNT_DESTROYED) - before;
+    n = host_counter(h, ABI_COUNT_DESTROYED) - before;
     if (n)
         host_notice(h, NOTICE_CUT, "%llu living connections are no longer allowed and were ended",
                     (unsigned long long)n);
