@@ -202,12 +202,16 @@ int program_check(struct program *p, const char **ret_what)
     return what ? -EINVAL : 0;
 }
 
-/* Longest prefix: exact addresses by binary search would do for /128; prefixes are few, and this is
- * the reference, not the fast path. */
+/* Longest prefix.  A single address is the longest there is, and nearly all are single addresses:
+ * only what is none of them is compared with every prefix. */
 static const struct program_address *find_address(const struct program *p, const struct address *a)
 {
-    const struct program_address *best = NULL;
+    const struct program_address single = {.address = *a, .length = 128}, *best = NULL;
 
+    if (p->n_addresses)
+        best = bsearch(&single, p->addresses, p->n_addresses, sizeof *p->addresses, by_address);
+    if (best)
+        return best;
     for (size_t i = 0; i < p->n_addresses; i++) {
         const struct program_address *x = &p->addresses[i];
 
@@ -217,15 +221,22 @@ static const struct program_address *find_address(const struct program *p, const
     return best;
 }
 
+static int in_service(const void *a_, const void *b_)
+{
+    const struct program_service *key = a_, *s = b_;
+
+    if (key->protocol != s->protocol)
+        return COMPARE(key->protocol, s->protocol);
+    return key->low < s->low ? -1 : key->low > s->high ? 1 : 0;
+}
+
 static uint16_t service_class(const struct program *p, uint8_t protocol, uint16_t port)
 {
-    for (size_t i = 0; i < p->n_services; i++) {
-        const struct program_service *s = &p->services[i];
+    const struct program_service key = {.protocol = protocol, .low = port}, *s = NULL;
 
-        if (s->protocol == protocol && s->low <= port && port <= s->high)
-            return s->class;
-    }
-    return 0;
+    if (p->n_services) /* Sorted, and the ranges are disjoint. */
+        s = bsearch(&key, p->services, p->n_services, sizeof *p->services, in_service);
+    return s ? s->class : 0;
 }
 
 static uint16_t process_class(const struct program *p, const char *path)
