@@ -165,6 +165,29 @@ def test_a_raw_udp_packet_does_not_leave(wall):
     assert arrived(wall, send) == {"datagrams": 0, "raw": 0}
 
 
+SHAPES = {
+    "multipath TCP": "s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)\n"
+                     "s.settimeout(2); s.connect((address, port))",
+    "TCP fast open": "import signal; signal.alarm(3); s = socket.socket()\n"
+                     "s.sendto(b'x', 0x20000000, (address, port)); s.recv(1)",
+    "a bound device": "s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)\n"
+                      "s.setsockopt(socket.SOL_SOCKET, 25, b'eth0')\n"
+                      "s.settimeout(2); s.connect((address, port))",
+    "a non-blocking connect": "s = socket.socket(); s.setblocking(False)\n"
+                              "s.connect_ex((address, port)); import select\n"
+                              "assert select.select([], [s], [], 2)[1]\n"
+                              "s.getpeername()",
+}
+
+
+@pytest.mark.parametrize("port, passes", [(7005, True), (7006, False)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_connection_made_in_another_way_is_judged_alike(wall, shape, port, passes):
+    script = f"import socket, sys\naddress, port = sys.argv[1], int(sys.argv[2])\n{SHAPES[shape]}"
+    done = wall["a"].run("/usr/bin/python3", "-c", script, wall["b"].address(), port, check=False)
+    assert (done.returncode == 0) == passes, done.stderr
+
+
 def test_a_new_interface_is_covered(wall):
     a = wall["a"]
     net = wall.lab.net

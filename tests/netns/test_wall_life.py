@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds while the agent starts, dies, is upgraded or tampered with."""
+import json
+
 import pytest
 from labkit.system import run, wait_for
 from probing import Running, try_one, try_targets
@@ -124,8 +126,13 @@ def pinned(wall, name, what):
     return found
 
 
-def reported(agent, before):
-    return agent.status()["tampers_repaired"] > before
+REPAIR_S = 1.0  # Promised.
+
+
+def repaired(agent, before):
+    """Waits for the repair, which the agent counts and reports."""
+    wait_for(lambda: agent.status()["tampers_repaired"] > before, REPAIR_S, "the repair", 0.005)
+    wait_for(lambda: any(x["notice"] == "tamper" for x in agent.notices()), 5, "the report")
 
 
 def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
@@ -134,7 +141,7 @@ def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
     before = agent.status()["tampers_repaired"]
     for link in pinned(wall, "a", "connect4"):
         run("bpftool", "link", "detach", "pinned", link)
-    wait_for(lambda: reported(agent, before), 5, "the report")
+    repaired(agent, before)
     assert_holds(wall)
 
 
@@ -145,8 +152,8 @@ def test_a_removed_pin_comes_back_and_is_reported(wall):
     pins = pinned(wall, "a", "connect4")
     for pin in pins:
         pin.unlink()
-    wait_for(lambda: all(p.exists() for p in pins), 1.5, "the pin")
-    wait_for(lambda: reported(agent, before), 5, "the report")
+    repaired(agent, before)
+    assert all(p.exists() for p in pins)
     assert_holds(wall)
 
 
@@ -157,8 +164,50 @@ def test_a_deleted_tc_filter_comes_back_within_a_second_and_is_reported(wall):
     a.run("tc", "qdisc", "del", "dev", "eth0", "clsact", check=False)
     for link in [p for p in a.pins.rglob("*") if "tcx" in p.name]:
         run("bpftool", "link", "detach", "pinned", link)
-    wait_for(lambda: reported(agent, before), 5, "the report")
+    repaired(agent, before)
     assert_holds(wall)
+
+
+@pytest.mark.parametrize("byte", [0, 8], ids=["other_policy_active", "own_trust"])
+def test_an_edited_map_is_put_right_within_a_second_and_reported(wall, byte):
+    wall.apply(RULES)
+    agent = wall.agents["a"]
+    before = agent.status()["tampers_repaired"]
+    pin = wall["a"].pins / "map_config"
+    lookup = ["bpftool", "-j", "map", "lookup", "pinned", pin, "key", "hex", "0", "0", "0", "0"]
+
+    def value():
+        return [int(x, 16) for x in json.loads(run(*lookup).stdout)["value"]]
+    good = value()
+    bad = list(good)
+    bad[byte] ^= 1
+    run("bpftool", "map", "update", "pinned", pin, "key", "hex", "0", "0", "0", "0", "value", "hex",
+        *(f"{x:02x}" for x in bad))
+    repaired(agent, before)
+    assert value() == good
+    assert_holds(wall)
+
+
+@pytest.mark.parametrize("table", ["map_addresses", "map_entries", "map_processes", "map_services"])
+def test_the_tables_of_the_running_policy_cannot_be_edited_even_by_root(wall, table):
+    wall.apply(RULES)
+    slots = json.loads(run("bpftool", "-j", "map", "dump", "pinned", wall["a"].pins / table).stdout)
+    inner = [slot_map(x) for x in slots]
+    assert inner
+    for number in filter(None, inner):
+        info = json.loads(run("bpftool", "-j", "map", "show", "id", number).stdout)
+        assert info["frozen"] == 1, info
+    assert_holds(wall)
+
+
+def slot_map(element):
+    """The map's number in one element of an array of maps, as bpftool prints it."""
+    if "formatted" in element:
+        element = element["formatted"]
+    value = element.get("inner_map_id", element.get("value"))
+    if isinstance(value, list):
+        value = int.from_bytes(bytes(int(x, 16) for x in value), "little")
+    return value
 
 
 def test_detach_removes_everything_and_the_host_is_flat_again(wall):
