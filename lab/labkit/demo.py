@@ -32,6 +32,8 @@ class Demo:
         return result
 
     def run(self):
+        if (self.lab.folder / "world.yaml").exists():
+            raise LabError("the shop is up already; end it first: sudo make demo-stop")
         try:
             self.set_up()
             before = self.flat()

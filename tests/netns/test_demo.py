@@ -63,6 +63,13 @@ def test_the_five_commands_to_try_work(output):
         assert done.returncode in (0, 1) and done.stdout.strip(), (command, done.stdout)
 
 
+def test_a_second_demo_is_refused_and_leaves_the_first_alone(output):
+    done = subprocess.run([ROOT / "lab" / "demo", "--prefix", PREFIX], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    assert done.returncode == 1 and "demo-stop" in done.stdout
+    assert Lab("shop", PREFIX)["web1"].holder()
+
+
 def test_demo_stop_leaves_nothing(output):
     done = subprocess.run([ROOT / "lab" / "demo", "--stop", "--prefix", PREFIX],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
