@@ -22,6 +22,8 @@
 #include "script.skel.h"
 #include "sweep.skel.h"
 
+enum { NICS_EVERY = 6 };
+
 void host_notice(struct host *h, enum enforcer_notice kind, const char *format, ...)
 {
     CLEANUP(buf_done) struct buf text = BUF_INIT;
@@ -379,7 +381,10 @@ void host_watch(struct host *h)
     attach_verify(h);
     tables_verify(h);
     programs_follow(h);
-    nics_refresh(h, false);
+    /* The kernel tells of every change of interfaces and filters (host_link_fd()); this is only for
+     * a message that was lost. */
+    if (++h->n_watches % NICS_EVERY == 0)
+        nics_refresh(h, false);
 }
 
 uint64_t host_counter(const struct host *h, uint32_t which)

@@ -83,7 +83,7 @@ struct host {
     struct seen_script *scripts;   /* Script of each process, by events. */
     uint64_t counters_told[ABI_COUNTERS];
     uint64_t n_tampers;
-    uint64_t n_flushes;
+    uint64_t n_flushes, n_watches;
 };
 
 /* The numbers of core/program.h and bpf/abi.h are the same. */
