@@ -133,6 +133,7 @@ enum abi_socket_flags {
     ABI_SOCKET_LISTENED = 2, /* It is, or was accepted from, a listener: direction is IN. */
     ABI_SOCKET_REPORTED = 4, /* Its first event was sent. */
     ABI_SOCKET_MIXED = 8,    /* Created by one program and bound or connected by another. */
+    ABI_SOCKET_ADOPTED = 16, /* Older than us: who began its datagram flows is not known. */
 };
 
 /* What we know of a socket; lives and dies with it.  An accepted socket inherits its listener's. */

@@ -304,6 +304,12 @@ __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 d
     }
     c.pid = s ? s->pid : 0;
     judge(&c, &d);
+    if (d.verdict == ABI_DENY && !fresh && s && (s->flags & ABI_SOCKET_ADOPTED)) {
+        /* Perhaps an answer in a flow that is older than us. */
+        c.direction = !c.direction;
+        c.port = p->source_port;
+        judge(&c, &d);
+    }
     if (d.verdict == ABI_DENY)
         report_denial(&c, &d);
     else if (!fresh)

@@ -31,6 +31,7 @@ int adopt(struct bpf_iter__task_file *ctx)
     struct abi_file file;
     struct socket *socket;
     struct sock *sk;
+    __u16 port;
 
     if (!task || !open_file)
         return 0;
@@ -50,7 +51,11 @@ int adopt(struct bpf_iter__task_file *ctx)
     s->file = file;
     s->pid = task->tgid;
     s->uid = sk->sk_uid.val;
-    if (sk->__sk_common.skc_state == STATE_LISTEN)
+    s->flags |= ABI_SOCKET_ADOPTED;
+    /* What is connected on a port that is listened on was accepted there. */
+    port = sk->__sk_common.skc_num;
+    if (sk->__sk_common.skc_state == STATE_LISTEN ||
+        (sk->sk_protocol == IPPROTO_TCP && bpf_map_lookup_elem(&listened, &port)))
         s->flags |= ABI_SOCKET_LISTENED;
     count(ABI_COUNT_ADOPTED);
     return 0;

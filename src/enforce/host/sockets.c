@@ -86,6 +86,7 @@ void sockets_adopt(struct host *h)
 {
     uint64_t before = host_counter(h, ABI_COUNT_ADOPTED), n;
 
+    run(h->sweep->progs.listeners);
     run(h->sweep->progs.adopt);
     n = host_counter(h, ABI_COUNT_ADOPTED) - before;
     if (n)
