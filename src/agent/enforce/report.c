@@ -10,19 +10,22 @@
 
 enum { AGE_MS = 1000, MAX_NAMES = 1024 };
 
-struct key { /* Compared as bytes: zeroed before it is filled. */
+/* Compared and hashed as bytes, but only as many as its texts have: two paths seldom fill their
+ * 512 bytes, and hashing those was most of an event's cost. */
+struct key {
     struct address remote;
     uint64_t revision;
     uint32_t identity, rule, uid;
     uint16_t port;
     uint8_t protocol, direction, verdict, layer;
-    uint8_t pad[2];
-    char process[PROGRAM_PATH_SIZE];
-    char script[PROGRAM_PATH_SIZE];
+    uint8_t pad[6];
+    char texts[2 * PROGRAM_PATH_SIZE]; /* Process, NUL, script, NUL. */
 };
+_Static_assert(offsetof(struct key, texts) == 48, "no hidden padding");
 
 struct record {
-    struct key key;
+    struct key key; /* The first 'key_size' bytes. */
+    unsigned key_size;
     struct ipc_flow flow;
     UT_hash_handle hh;
 };
@@ -100,9 +103,21 @@ static const char *name_of(struct report *r, uint32_t uid)
     return n->name;
 }
 
-static void key_of(struct key *k, const struct enforcer_flow *f)
+static size_t add_text(struct key *k, size_t at, const char *text)
 {
-    memset(k, 0, sizeof(*k));
+    size_t len = strnlen(text, PROGRAM_PATH_SIZE - 1);
+
+    memcpy(k->texts + at, text, len);
+    k->texts[at + len] = 0;
+    return at + len + 1;
+}
+
+/* Returns the size of the key. */
+static unsigned key_of(struct key *k, const struct enforcer_flow *f)
+{
+    size_t end;
+
+    memset(k, 0, offsetof(struct key, texts));
     k->remote = f->remote;
     k->revision = f->revision;
     k->identity = f->identity;
@@ -113,15 +128,19 @@ static void key_of(struct key *k, const struct enforcer_flow *f)
     k->direction = (uint8_t)f->direction;
     k->verdict = (uint8_t)f->verdict;
     k->layer = (uint8_t)f->layer;
-    memcpy(k->process, f->process, strnlen(f->process, sizeof(k->process) - 1));
-    memcpy(k->script, f->script, strnlen(f->script, sizeof(k->script) - 1));
+    end = add_text(k, 0, f->process);
+    end = add_text(k, end, f->script);
+    return (unsigned)(offsetof(struct key, texts) + end);
 }
 
-static struct record *open_record(struct report *r, const struct key *k, uint64_t now_ms)
+static struct record *open_record(struct report *r, const struct key *k, unsigned key_size,
+                                  uint64_t now_ms)
 {
     struct record *x = xcalloc(1, sizeof *x);
+    const char *script;
 
-    x->key = *k;
+    memcpy(&x->key, k, key_size);
+    x->key_size = key_size;
     x->flow = (struct ipc_flow){.remote = k->remote,
                                 .revision = k->revision,
                                 .first_ms = now_ms,
@@ -133,10 +152,11 @@ static struct record *open_record(struct report *r, const struct key *k, uint64_
                                 .direction = k->direction,
                                 .verdict = k->verdict,
                                 .layer = k->layer};
-    memcpy(x->flow.process, k->process, sizeof(x->flow.process));
-    memcpy(x->flow.script, k->script, sizeof(x->flow.script));
+    memcpy(x->flow.process, k->texts, strlen(k->texts)); /* Shorter than its place: add_text(). */
+    script = k->texts + strlen(k->texts) + 1;
+    memcpy(x->flow.script, script, strlen(script));
     (void)snprintf(x->flow.user, sizeof(x->flow.user), "%s", name_of(r, k->uid));
-    HASH_ADD(hh, r->records, key, sizeof(x->key), x);
+    HASH_ADD_KEYPTR(hh, r->records, &x->key, x->key_size, x);
     return x;
 }
 
@@ -151,14 +171,14 @@ void report_add(struct report *r, const struct enforcer_flow *f, uint64_t now_ms
 {
     struct record *x, *next;
     struct key k;
+    unsigned key_size = key_of(&k, f);
 
-    key_of(&k, f);
-    HASH_FIND(hh, r->records, &k, sizeof(k), x);
+    HASH_FIND(hh, r->records, &k, key_size, x);
     if (!x && HASH_COUNT(r->records) >= REPORT_MAX)
         HASH_ITER (hh, r->records, x, next)
             give_away(r, x);
     if (!x)
-        x = open_record(r, &k, now_ms);
+        x = open_record(r, &k, key_size, now_ms);
     x->flow.last_ms = now_ms;
     x->flow.count += f->count;
     x->flow.bytes_out += f->bytes_out;
