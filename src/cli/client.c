@@ -326,6 +326,21 @@ static void yaml(const json_t *value, int depth)
     }
 }
 
+bool wants_document(const struct invocation *in)
+{
+    return in->output == OUTPUT_JSON || in->output == OUTPUT_YAML;
+}
+
+void print_json_text(const struct invocation *in, const char *text)
+{
+    CLEANUP(json_decrefp) json_t *document = NULL;
+
+    if (in->output == OUTPUT_YAML)
+        document = json_loads(text, JSON_DECODE_ANY, NULL);
+    if (!document || !print_document(in, document))
+        (void)printf("%s\n", text);
+}
+
 bool print_document(const struct invocation *in, const json_t *document)
 {
     if (in->output == OUTPUT_JSON) {

@@ -51,5 +51,11 @@ void print_table(const struct invocation *in, const json_t *rows, const struct c
                  size_t n_columns);
 /* One object: "key: value" lines. */
 void print_object(const struct invocation *in, const json_t *object);
+/* True for -o json and -o yaml. */
+bool wants_document(const struct invocation *in);
+
+/* As print_document(), for a document that was written as text. */
+void print_json_text(const struct invocation *in, const char *text);
+
 /* json or yaml: prints and returns true. */
 bool print_document(const struct invocation *in, const json_t *document);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/number.h"
+#include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/load.h"
 #include "cli/program_json.h"
@@ -24,7 +25,7 @@ enum { DEFAULT_CONTROLLER_PORT = 7443 };
 
 /* ---- check ---- */
 
-static void print_check_json(const struct loaded *l, int code)
+static void print_check_json(const struct invocation *in, const struct loaded *l, int code)
 {
     struct buf b = BUF_INIT;
 
@@ -34,7 +35,8 @@ static void print_check_json(const struct loaded *l, int code)
                l->n_tests_passed);
     buf_puts(&b, "\"findings\":");
     report_json(&b, l->d);
-    (void)printf("%s}\n", buf_str(&b));
+    buf_putc(&b, '}');
+    print_json_text(in, buf_str(&b));
     buf_done(&b);
 }
 
@@ -67,8 +69,8 @@ static int run_check(const struct invocation *in)
 
     if (r != EXIT_OK && !l.d->n)
         return r; /* Complained about: no file was read. */
-    if (in->output == OUTPUT_JSON)
-        print_check_json(&l, r);
+    if (wants_document(in))
+        print_check_json(in, &l, r);
     else
         print_check(&l, r);
     return r;
@@ -163,6 +165,25 @@ static int run_verdict(const struct invocation *in)
 
 /* ---- explain ---- */
 
+static void explain_as_document(const struct invocation *in, const struct policy *policy)
+{
+    CLEANUP(buf_done) struct buf json = BUF_INIT;
+
+    buf_putc(&json, '[');
+    for (size_t i = 0; i < policy->n_rules; i++) {
+        const struct rule *rule = &policy->rules[i];
+        CLEANUP(buf_done) struct buf sentence = BUF_INIT;
+
+        sentence_of_rule(&sentence, policy, rule);
+        buf_printf(&json, "%s{\"layer\":\"%s\",\"id\":\"%s\",\"sentence\":", i ? "," : "",
+                   layer_name(rule->layer), rule->id);
+        json_quote(&json, buf_str(&sentence));
+        buf_putc(&json, '}');
+    }
+    buf_putc(&json, ']');
+    print_json_text(in, buf_str(&json));
+}
+
 static int run_explain(const struct invocation *in)
 {
     CLEANUP(loaded_done) struct loaded l;
@@ -170,27 +191,18 @@ static int run_explain(const struct invocation *in)
 
     if (r != EXIT_OK)
         return r;
-    if (in->output == OUTPUT_JSON)
-        (void)printf("[");
+    if (wants_document(in)) {
+        explain_as_document(in, l.policy);
+        return EXIT_OK;
+    }
     for (size_t i = 0; i < l.policy->n_rules; i++) {
         const struct rule *rule = &l.policy->rules[i];
-        struct buf b = BUF_INIT, json = BUF_INIT;
+        CLEANUP(buf_done) struct buf sentence = BUF_INIT;
 
-        sentence_of_rule(&b, l.policy, rule);
-        if (in->output == OUTPUT_JSON) {
-            buf_printf(&json, "%s{\"layer\":\"%s\",\"id\":\"%s\",\"sentence\":", i ? "," : "",
-                       layer_name(rule->layer), rule->id);
-            json_quote(&json, buf_str(&b));
-            (void)printf("%s}", buf_str(&json));
-        } else {
-            (void)printf("%-10s %-20s %s\n", layer_name(rule->layer), rule->id, buf_str(&b));
-        }
-        buf_done(&b);
-        buf_done(&json);
+        sentence_of_rule(&sentence, l.policy, rule);
+        (void)printf("%-10s %-20s %s\n", layer_name(rule->layer), rule->id, buf_str(&sentence));
     }
-    if (in->output == OUTPUT_JSON)
-        (void)printf("]\n");
-    else if (!l.policy->n_rules)
+    if (!l.policy->n_rules)
         (void)printf("an empty allow list means nothing is allowed\n");
     return EXIT_OK;
 }
@@ -245,11 +257,15 @@ static int run_lifeline(const struct invocation *in)
         return r;
     if (n)
         (void)address_format(&l.address, text);
-    if (in->output == OUTPUT_JSON) {
-        (void)printf("[{\"name\":\"self\",\"from\":\"an endpoint\",\"to\":\"itself\"},"
-                     "{\"name\":\"agent-to-controller\",\"to\":\"%s\",\"protocol\":\"tcp\","
-                     "\"port\":%u}]\n",
-                     text, l.port);
+    if (wants_document(in)) {
+        CLEANUP(buf_done) struct buf json = BUF_INIT;
+
+        buf_printf(&json,
+                   "[{\"name\":\"self\",\"from\":\"an endpoint\",\"to\":\"itself\"},"
+                   "{\"name\":\"agent-to-controller\",\"to\":\"%s\",\"protocol\":\"tcp\","
+                   "\"port\":%u}]",
+                   text, l.port);
+        print_json_text(in, buf_str(&json));
         return EXIT_OK;
     }
     (void)printf("Always allowed, above every layer of the policy; at most %d, never tcp/22:\n"

@@ -230,3 +230,14 @@ def test_the_examples_in_the_reference_are_valid(tmp_path):
             (tmp_path / "empty.yml").write_text("suimitsu: 1\n")
             done = run("check", tmp_path / "empty.yml", "--inventory", path, *NOW)
         assert done.returncode == 0, block + done.stderr
+
+
+@pytest.mark.parametrize("words", [["policy", "check", SHOP, "--inventory", SHOP_INVENTORY],
+                                   ["policy", "explain", SHOP], ["policy", "show", "lifeline"]],
+                         ids=["check", "explain", "lifeline"])
+def test_yaml_says_what_json_says(words):
+    import yaml
+    said = {f: subprocess.run([SUIMITSU, *words, *(NOW if "check" in words else []), "-o", f],
+                              capture_output=True, text=True, check=True).stdout
+            for f in ("json", "yaml")}
+    assert yaml.safe_load(said["yaml"]) == json.loads(said["json"])
