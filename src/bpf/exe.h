@@ -107,7 +107,9 @@ static __always_inline int report_program_of(struct task_struct *task, const str
         return 0;
     file =
         *seen; /* Linux 6.1 takes map keys from the stack, not from a global function's caller. */
-    if (bpf_map_update_elem(&programs_seen, &file, &one, BPF_NOEXIST))
+    /* Looked up first: an update takes a lock and a free element even to find that it is there. */
+    if (bpf_map_lookup_elem(&programs_seen, &file) ||
+        bpf_map_update_elem(&programs_seen, &file, &one, BPF_NOEXIST))
         return 0;
     e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
     if (!e) {
