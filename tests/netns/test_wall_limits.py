@@ -116,3 +116,22 @@ def test_a_socket_made_by_one_program_and_connected_by_another_belongs_to_neithe
     for maker, taker in (("/opt/t/python", PYTHON), (PYTHON, "/opt/t/python"), (PYTHON, PYTHON)):
         done = a.run(maker, "-c", MAKER, taker, TAKER, address)
         assert done.stdout.strip() == "PermissionError", (maker, taker, done.stdout, done.stderr)
+
+
+def takes_hangups(pid):
+    """True when SIGHUP (the first bit) is blocked or caught: its default would end the agent."""
+    fields = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status"))
+    return (int(fields["SigBlk"], 16) | int(fields["SigCgt"], 16)) & 1
+
+
+def test_a_hangup_during_the_start_does_not_end_the_agent(wall):
+    agent = wall.agents["a"]
+    wanted = wall.apply(RULES)["a"]
+    for _ in range(3):
+        agent.kill()
+        agent.start()
+        wait_for(lambda: takes_hangups(agent.process.pid), 5, "main() of the agent", 0.001)
+        for _ in range(200):
+            agent.reload()
+        agent.wait_revision(wanted)
+    assert_holds(wall)

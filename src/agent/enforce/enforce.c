@@ -590,8 +590,13 @@ int enforce_run(const struct enforce_options *options)
 {
     CLEANUP(buf_done) struct buf why = BUF_INIT;
     struct enforce e = {.options = *options, .lock_fd = -1, .status_fd = -1};
+    sigset_t hangup;
     int r;
 
+    /* Until the loop takes it, a SIGHUP waits; its default would end us. */
+    (void)sigemptyset(&hangup);
+    (void)sigaddset(&hangup, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &hangup, NULL);
     e.loop = loop_new();
     e.report = report_new(give_record, &e);
     e.message = xcalloc(1, sizeof *e.message);
@@ -611,6 +616,7 @@ int enforce_run(const struct enforce_options *options)
     loop_on_signal(e.loop, SIGTERM, on_signal, &e);
     loop_on_signal(e.loop, SIGINT, on_signal, &e);
     loop_on_signal(e.loop, SIGHUP, on_signal, &e);
+    (void)sigprocmask(SIG_UNBLOCK, &hangup, NULL);
     timer_start(e.watch_timer, WATCH_MS);
     timer_start(e.flush_timer, FLUSH_MS);
     start_clock(&e);
