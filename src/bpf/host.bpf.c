@@ -350,15 +350,42 @@ __noinline int judge_quoted(struct __sk_buff *skb, const struct packet *p, __u32
     return d.verdict == ABI_DENY ? CLOSED : OPEN;
 }
 
-static __always_inline int is_dhcp(const struct packet *p)
+/* Multicast, or IPv6's link-local unicast: does not leave the link. */
+static __always_inline int stays_on_link(const struct packet *p)
 {
-    return p->protocol == IPPROTO_UDP &&
-           ((p->source_port == DHCP4_CLIENT && p->destination_port == DHCP4_SERVER &&
-             p->destination.word[3] == 0xffffffff) ||
-            (p->source_port == DHCP4_SERVER && p->destination_port == DHCP4_CLIENT) ||
-            (p->source_port == DHCP6_CLIENT && p->destination_port == DHCP6_SERVER &&
-             (p->destination.word[0] & bpf_htonl(0xffff0000)) == bpf_htonl(0xff020000)) ||
-            (p->source_port == DHCP6_SERVER && p->destination_port == DHCP6_CLIENT));
+    __u32 first = bpf_ntohl(p->v6 ? p->destination.word[0] : p->destination.word[3]);
+
+    if (p->v6)
+        return (first >> 24) == 0xff || (first >> 22) == (0xfe80u >> 6);
+    return (first >> 28) == 0xe;
+}
+
+static __always_inline int is_dhcp(const struct packet *p, __u32 direction)
+{
+    if (p->protocol != IPPROTO_UDP)
+        return 0;
+    if (direction == ABI_IN)
+        return (p->source_port == DHCP4_SERVER && p->destination_port == DHCP4_CLIENT) ||
+               (p->source_port == DHCP6_SERVER && p->destination_port == DHCP6_CLIENT);
+    if (p->v6)
+        return p->source_port == DHCP6_CLIENT && p->destination_port == DHCP6_SERVER &&
+               stays_on_link(p);
+    return p->source_port == DHCP4_CLIENT && p->destination_port == DHCP4_SERVER &&
+           p->destination.word[3] == 0xffffffff;
+}
+
+/* What keeps the link itself alive: neighbours, routers, group membership, an address by DHCP.
+ * It may leave towards the link only; a unicast question for a neighbour may not be told from one
+ * for somebody else, and is let go. */
+static __always_inline int is_link_upkeep(const struct packet *p, __u32 direction)
+{
+    if (p->protocol == IPPROTO_IGMP)
+        return direction == ABI_IN || (!p->v6 && stays_on_link(p));
+    if (p->protocol == IPPROTO_ICMP && p->icmp == ICMP_LINK)
+        return direction == ABI_IN || stays_on_link(p) ||
+               p->destination_port == ICMP6_SOLICITATION ||
+               p->destination_port == ICMP6_ADVERTISEMENT;
+    return is_dhcp(p, direction);
 }
 
 /* ---- Packets of sockets -----------------------------------------------------------------------
@@ -447,14 +474,10 @@ static __always_inline int socket_packet(struct __sk_buff *skb, __u32 direction)
         count(ABI_COUNT_STRAY);
         return CLOSED;
     }
-    if (p.protocol == IPPROTO_ICMP) {
-        if (p.icmp == ICMP_LINK)
-            return OPEN;
-        if (p.icmp == ICMP_ERROR)
-            return judge_quoted(skb, &p, direction);
-    }
-    if (is_dhcp(&p) || p.protocol == IPPROTO_IGMP)
+    if (is_link_upkeep(&p, direction))
         return OPEN;
+    if (p.protocol == IPPROTO_ICMP && p.icmp == ICMP_ERROR)
+        return judge_quoted(skb, &p, direction);
     if (!s && sk) {
         s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
         if (s)
@@ -565,21 +588,19 @@ static __always_inline int nic_out(struct __sk_buff *skb, __u32 offset)
         count(ABI_COUNT_MALFORMED);
         return CLOSED;
     }
-    if (p.protocol == IPPROTO_ICMP && !p.fragment) {
-        if (p.icmp == ICMP_LINK)
-            return OPEN;
-        if (p.icmp == ICMP_ERROR)
-            return judge_quoted(skb, &p, ABI_OUT);
-    }
-    if (p.protocol == IPPROTO_IGMP)
-        return OPEN;
     /* DHCP clients use packet sockets before they have an address. */
-    if (!p.fragment && is_dhcp(&p))
+    if (!p.fragment && is_link_upkeep(&p, ABI_OUT))
         return OPEN;
+    if (!p.fragment && p.protocol == IPPROTO_ICMP && p.icmp == ICMP_ERROR)
+        return judge_quoted(skb, &p, ABI_OUT);
     if (p.fragment) {
-        /* The kernel fragments behind the cgroup hook and keeps the socket; these have none. */
+        /* The kernel fragments behind the cgroup hook and keeps the socket.  What has none of ours
+         * is its own long echo reply, or forged. */
+        if (p.protocol == IPPROTO_ICMP && full &&
+            (full->family == FAMILY_INET || full->family == FAMILY_INET6))
+            return OPEN;
         count(ABI_COUNT_STRAY);
-        return p.protocol == IPPROTO_ICMP ? OPEN : CLOSED;
+        return CLOSED;
     }
     if (p.protocol == IPPROTO_TCP)
         return stranger_tcp(skb, full, &p);
@@ -670,26 +691,14 @@ static __always_inline int nic_in(struct __sk_buff *skb, __u32 offset)
     }
     if (p.fragment)
         return OPEN; /* Reassembled before anybody sees it; the first fragment decides. */
-    switch (p.protocol) {
-    case IPPROTO_TCP:
-        if ((cfg->flags & ABI_FLAG_ROOT) || !(p.tcp_flags & TCP_SYN) || !socket_is_foreign(skb, &p))
-            return OPEN;
-        break;
-    case IPPROTO_UDP:
-        if ((cfg->flags & ABI_FLAG_ROOT) || is_dhcp(&p) || !socket_is_foreign(skb, &p))
-            return OPEN;
-        break;
-    case IPPROTO_ICMP:
-        if (p.icmp == ICMP_LINK)
-            return OPEN;
-        if (p.icmp == ICMP_ERROR)
-            return judge_quoted(skb, &p, ABI_IN);
-        break;
-    case IPPROTO_IGMP:
+    if (is_link_upkeep(&p, ABI_IN))
         return OPEN;
-    default:
-        break;
-    }
+    if (p.protocol == IPPROTO_ICMP && p.icmp == ICMP_ERROR)
+        return judge_quoted(skb, &p, ABI_IN);
+    if ((p.protocol == IPPROTO_TCP && !(p.tcp_flags & TCP_SYN)) ||
+        ((p.protocol == IPPROTO_TCP || p.protocol == IPPROTO_UDP) &&
+         ((cfg->flags & ABI_FLAG_ROOT) || !socket_is_foreign(skb, &p))))
+        return OPEN; /* The socket's own hooks judge it. */
     return judge_flow(skb, &p, ABI_IN, NULL, 0);
 }
 

@@ -33,6 +33,8 @@ enum {
     ICMP6_ECHO = 128,
     ICMP6_ECHO_REPLY = 129,
     ICMP6_MLD_QUERY = 130, /* RFC 2710, 4861, 3810: multicast groups and neighbours. */
+    ICMP6_SOLICITATION = 135,
+    ICMP6_ADVERTISEMENT = 136,
     ICMP6_REDIRECT = 137,
     ICMP6_MLD2_REPORT = 143,
 

@@ -17,8 +17,8 @@ allow:
      why: test, owner: test}
   - {id: free, from: clients, to: servers, service: free, why: test, owner: test}
 """
-STRANGE = {"GRE": 47, "IP in IP": 4, "UDP-Lite": 136, "ESP": 50, "experimental": 253}
-PORTS = [f"{k},{p}" for k in ("tcp", "udp") for p in (7001, 7005, 7006)]
+STRANGE = {"IGMP to one host": 2, "GRE": 47, "IP in IP": 4, "UDP-Lite": 136, "ESP": 50, "experimental": 253}
+PORTS = [f"{k},{p}" for k in ("tcp", "udp") for p in (7001, 7005, 7006)] + ["udp,67", "udp,68"]
 
 
 def link_address(host, interface="eth0"):
@@ -139,6 +139,15 @@ def test_every_way_to_send_a_datagram_is_judged_by_its_destination(wall, how, ve
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
 def test_a_chosen_source_port_opens_nothing(wall, kind, source):
     denied = target(kind, wall["b"], 7006, 4, f"from={source}")
+    line = try_lines(wall["a"], [denied], EVIL)[denied]
+    assert line["result"] != "open"
+    wall.server.totals()
+    assert line["token"] not in {x.get("token") for x in wall.server.lines}
+
+
+@pytest.mark.parametrize("source, port", [(67, 68), (68, 67)])
+def test_dhcp_ports_are_no_way_to_one_host(wall, source, port):
+    denied = target("udp", wall["b"], port, 4, f"from={source}")
     line = try_lines(wall["a"], [denied], EVIL)[denied]
     assert line["result"] != "open"
     wall.server.totals()
