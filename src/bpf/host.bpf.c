@@ -508,11 +508,16 @@ int socket_ingress(struct __sk_buff *skb)
 
 /* A reset that the kernel sends by itself tells that a port is closed: only to those who may ask.
  */
-static __always_inline int judge_reset(const struct packet *p)
+static __always_inline int judge_reset(struct __sk_buff *skb, const struct packet *p)
 {
     struct connection c = {};
     struct decision d;
+    __u8 length = 0;
 
+    /* The kernel's own segments carry no data; what does is forged. */
+    if (bpf_skb_load_bytes(skb, p->transport + 12, &length, 1) ||
+        skb->len > p->transport + (length >> 4) * 4)
+        return CLOSED;
     if (!(p->tcp_flags & TCP_RST))
         return p->tcp_flags & TCP_ACK && !(p->tcp_flags & TCP_SYN) ? OPEN : CLOSED;
     c.remote = p->destination;
@@ -550,7 +555,7 @@ static __always_inline int stranger_tcp(struct __sk_buff *skb, struct bpf_sock *
                                         const struct packet *p)
 {
     if (sk && sk->type == TYPE_RAW && sk->protocol == IPPROTO_TCP)
-        return judge_reset(p); /* The kernel's own control socket. */
+        return judge_reset(skb, p); /* The kernel's own control socket. */
     if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
         struct abi_flow_key key;
 

@@ -136,6 +136,9 @@ static __always_inline int read_v4(struct __sk_buff *skb, __u32 offset, struct p
 
     if (bpf_skb_load_bytes(skb, offset, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
         return -1;
+    /* Options can route around the destination that we judge, and nobody needs them but IGMP. */
+    if (ip.ihl > 5 && ip.protocol != IPPROTO_IGMP)
+        return -1;
     map_v4(&p->source, ip.saddr);
     map_v4(&p->destination, ip.daddr);
     /* A v4 packet that calls itself ICMPv6 is no ping: keep it out of the ICMP tables. */

@@ -118,6 +118,30 @@ def test_a_socket_made_by_one_program_and_connected_by_another_belongs_to_neithe
         assert done.stdout.strip() == "PermissionError", (maker, taker, done.stdout, done.stderr)
 
 
+ROUTED = """
+import socket, sys
+s = socket.socket()
+if sys.argv[2] == "routed":  # Loose source route (RFC 791 section 3.1) by way of the target itself.
+    s.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS,
+                 bytes([131, 7, 4]) + socket.inet_aton(sys.argv[1]) + bytes(1))
+s.settimeout(2)
+try:
+    s.connect((sys.argv[1], 7005))
+    print("open")
+except OSError as e:
+    print(type(e).__name__)
+"""
+
+
+def test_ip_options_cannot_lead_around_the_judged_destination(wall):
+    a, address = wall["a"], wall["b"].address(4)
+    before = wall.agents["a"].status()["counters"]["malformed"]
+    assert a.run("/opt/t/python", "-c", ROUTED, address, "plain").stdout.strip() == "open"
+    routed = a.run("/opt/t/python", "-c", ROUTED, address, "routed").stdout.strip()
+    assert routed in ("TimeoutError", "PermissionError")
+    assert wall.agents["a"].status()["counters"]["malformed"] > before
+
+
 def takes_hangups(pid):
     """True when SIGHUP (the first bit) is blocked or caught: its default would end the agent."""
     fields = dict(line.split(":", 1) for line in open(f"/proc/{pid}/status"))
