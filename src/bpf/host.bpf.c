@@ -554,8 +554,12 @@ static __always_inline int link_protocol(const struct __sk_buff *skb)
 static __always_inline int stranger_tcp(struct __sk_buff *skb, struct bpf_sock *sk,
                                         const struct packet *p)
 {
-    if (sk && sk->type == TYPE_RAW && sk->protocol == IPPROTO_TCP)
-        return judge_reset(skb, p); /* The kernel's own control socket. */
+    /* The kernel's own resets and acknowledgements: by its control socket over IPv4, without any
+     * over IPv6; what is forwarded came in somewhere. */
+    if (sk ? sk->type == TYPE_RAW && sk->protocol == IPPROTO_TCP &&
+                 (sk->family == FAMILY_INET || sk->family == FAMILY_INET6)
+           : skb->ingress_ifindex == 0)
+        return judge_reset(skb, p);
     if ((p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN) {
         struct abi_flow_key key;
 

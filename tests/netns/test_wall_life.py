@@ -12,12 +12,14 @@ services:
   work: [tcp/7001, udp/7001]
   served: [tcp/7003, udp/7003]
   free: [tcp/7005, udp/7005]
+  closed: [tcp/7010]  # Allowed, and nobody listens.
 allow:
   - {id: work, from: clients, process: {exe: /opt/t/good}, to: servers, service: work,
      why: test, owner: test}
   - {id: served, from: clients, to: servers, served-by: {exe: /opt/t/server}, service: served,
      why: test, owner: test}
   - {id: free, from: clients, to: servers, service: free, why: test, owner: test}
+  - {id: closed, from: clients, to: servers, service: closed, why: test, owner: test}
 """
 PORTS = [f"{k},{p}" for k in ("tcp", "udp") for p in (7001, 7003, 7005)]
 FORBIDDEN = 100_000
@@ -67,6 +69,12 @@ def test_sockets_that_were_there_before_the_agent_are_adopted_or_cut(wall):
 def test_the_listener_that_was_there_before_the_agent_serves_by_its_name(wall):
     wall.apply(RULES)
     assert try_one(wall["a"], target("tcp", wall["b"], 7003), EVIL) == "open"
+
+
+@pytest.mark.parametrize("version", [4, 6, "mapped"])
+def test_a_closed_port_that_is_allowed_refuses_at_once(wall, version):
+    wall.apply(RULES)
+    assert try_one(wall["a"], target("tcp", wall["b"], 7010, version), EVIL) == "refused"
 
 
 def test_enforcement_stays_when_the_agents_are_killed(wall):
