@@ -23,7 +23,6 @@ enum {
     ABI_SLOTS = 2,
     ABI_LIFELINE = 5,
     ABI_PATH_SIZE = 256, /* As PROGRAM_PATH_SIZE. */
-    ABI_COMM_SIZE = 16,  /* TASK_COMM_LEN */
     ABI_PORTS = 65536,
 };
 
@@ -156,9 +155,8 @@ struct abi_socket {
     __u8 layer;
     __u8 flags; /* enum abi_socket_flags */
     __u8 pad;
-    char comm[ABI_COMM_SIZE];
 };
-_Static_assert(sizeof(struct abi_socket) == 120, "no hidden padding");
+_Static_assert(sizeof(struct abi_socket) == 104, "no hidden padding");
 
 /* Flows of what has no connection: UDP, ICMP echo, other protocols, forwarded TCP. */
 struct abi_flow_key {
@@ -238,9 +236,8 @@ struct abi_event {
     __u8 verdict;
     __u8 layer;
     __u8 pad[2];
-    char comm[ABI_COMM_SIZE];
 };
-_Static_assert(sizeof(struct abi_event) == 120, "no hidden padding");
+_Static_assert(sizeof(struct abi_event) == 104, "no hidden padding");
 
 struct abi_program_event {
     __u32 kind;
@@ -248,10 +245,9 @@ struct abi_program_event {
     struct abi_file file;
     __u32 start;    /* Where in 'path' the text begins; it ends with the last byte, which is NUL. */
     __u32 complete; /* 0: deeper or longer than we follow. */
-    char comm[ABI_COMM_SIZE];
     char path[2 * ABI_PATH_SIZE];
 };
-_Static_assert(sizeof(struct abi_program_event) == 568, "no hidden padding");
+_Static_assert(sizeof(struct abi_program_event) == 552, "no hidden padding");
 
 /* Why a packet or call went the way it went: index of the per-CPU 'counters' array. */
 enum abi_counter {

@@ -20,7 +20,6 @@
 
 enum {
     LOOPBACK_IFINDEX = 1, /* In every network name space. */
-    STATE_ESTABLISHED = 1,
     STATE_SYN_SENT = 2,
     STATE_TIME_WAIT = 6,
     STATE_LISTEN = 10,
@@ -29,8 +28,6 @@ enum {
     FAMILY_INET6 = 10,
     TYPE_STREAM = 1,
     TYPE_RAW = 3,
-    OPEN = 1,
-    CLOSED = 0,
 };
 
 /* How long the other side may answer a datagram.  As Linux' conntrack for assured UDP streams. */
@@ -43,7 +40,6 @@ static __always_inline void tag(struct abi_socket *s, const struct abi_file *fil
     s->file = *file;
     s->uid = bpf_get_current_uid_gid();
     s->pid = bpf_get_current_pid_tgid() >> 32;
-    bpf_get_current_comm(s->comm, sizeof(s->comm));
 }
 
 /* The running program takes a socket over.  Two different programs on one socket make it belong to
@@ -111,42 +107,6 @@ int socket_released(struct bpf_sock *ctx)
 
 /* ---- Judging a socket's connection ---------------------------------------------------------- */
 
-static __always_inline void remember(struct abi_socket *s, const struct connection *c,
-                                     const struct decision *d)
-{
-    s->active = d->active;
-    s->remote = c->remote;
-    s->identity = d->identity;
-    s->rule = d->rule;
-    s->port = c->port;
-    s->protocol = c->protocol;
-    s->direction = c->direction;
-    s->verdict = d->verdict;
-    s->layer = d->layer;
-    s->flags |= ABI_SOCKET_JUDGED;
-}
-
-/* Judges, remembers and reports.  Returns OPEN or CLOSED. */
-static __always_inline int judge_socket(struct abi_socket *s, struct connection *c)
-{
-    struct decision d;
-
-    c->file = s->file;
-    c->uid = s->uid;
-    c->pid = s->pid;
-    judge(c, &d);
-    remember(s, c, &d);
-    if (d.verdict == ABI_DENY) {
-        report_denial(c, &d);
-        return CLOSED;
-    }
-    if (!(s->flags & ABI_SOCKET_REPORTED)) {
-        s->flags |= ABI_SOCKET_REPORTED;
-        report_flow(c, &d);
-    }
-    return OPEN;
-}
-
 static __always_inline int connecting(struct bpf_sock_addr *ctx, struct connection *c)
 {
     struct abi_socket *s;
@@ -156,7 +116,7 @@ static __always_inline int connecting(struct bpf_sock_addr *ctx, struct connecti
     c->protocol = IPPROTO_TCP;
     c->direction = ABI_OUT;
     c->port = bpf_ntohs((__u16)ctx->user_port);
-    if (bpf_map_lookup_elem(&locals, &c->remote))
+    if (is_loopback(&c->remote) || bpf_map_lookup_elem(&locals, &c->remote))
         return OPEN; /* Stays inside the box; if it does not, egress judges it. */
     s = ctx->sk ? bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
     if (!s)
@@ -178,8 +138,6 @@ int connecting4(struct bpf_sock_addr *ctx)
     struct connection c = {};
 
     map_v4(&c.remote, ctx->user_ip4);
-    if ((bpf_ntohl(ctx->user_ip4) >> 24) == 127)
-        return OPEN; /* Loopback is inside the box. */
     return connecting(ctx, &c) ? OPEN : CLOSED;
 }
 
@@ -192,10 +150,6 @@ int connecting6(struct bpf_sock_addr *ctx)
     c.remote.word[1] = ctx->user_ip6[1];
     c.remote.word[2] = ctx->user_ip6[2];
     c.remote.word[3] = ctx->user_ip6[3];
-    if (!c.remote.word[0] && !c.remote.word[1] &&
-        ((!c.remote.word[2] && c.remote.word[3] == bpf_htonl(1)) ||
-         (c.remote.word[2] == bpf_htonl(0xffff) && (bpf_ntohl(c.remote.word[3]) >> 24) == 127)))
-        return OPEN; /* ::1, or loopback in v4-mapped form. */
     return connecting(ctx, &c) ? OPEN : CLOSED;
 }
 
@@ -262,7 +216,7 @@ __noinline int remember_flow(const struct abi_flow_key *asked, const struct conn
 }
 
 /* Judges a packet as part of a datagram flow: its first packet decides the direction, answers pass
- * while they are fresh.  'may_start': a packet that answers nothing may begin a flow. */
+ * while they are fresh. */
 __noinline int judge_flow(struct __sk_buff *skb, const struct packet *p, __u32 direction,
                           const struct abi_socket *s, __u64 cookie)
 {

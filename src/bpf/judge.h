@@ -146,6 +146,14 @@ static __always_inline int same_address(const struct abi_address *a, const struc
            a->word[3] == b->word[3];
 }
 
+/* 127.0.0.0/8, ::1: inside the box. */
+static __always_inline int is_loopback(const struct abi_address *a)
+{
+    return !a->word[0] && !a->word[1] &&
+           ((!a->word[2] && a->word[3] == bpf_htonl(1)) ||
+            (a->word[2] == bpf_htonl(0xffff) && (bpf_ntohl(a->word[3]) >> 24) == 127));
+}
+
 static __always_inline int on_lifeline(const struct abi_slot *slot, const struct connection *c)
 {
     for (int i = 0; i < ABI_LIFELINE; i++) {

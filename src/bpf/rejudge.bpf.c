@@ -22,20 +22,12 @@ static __always_inline void remote_of(struct sock_common *sk, struct abi_address
     }
 }
 
-static __always_inline int is_loopback(const struct abi_address *a)
-{
-    return !a->word[0] && !a->word[1] &&
-           ((!a->word[2] && a->word[3] == bpf_htonl(1)) ||
-            (a->word[2] == bpf_htonl(0xffff) && (bpf_ntohl(a->word[3]) >> 24) == 127));
-}
-
 SEC("iter/tcp")
 int rejudge(struct bpf_iter__tcp *ctx)
 {
     struct sock_common *sk = ctx->sk_common;
     const struct abi_config *cfg = get_config();
     struct connection c = {};
-    struct decision d = {};
     struct abi_socket *s, *listener;
     __u16 port;
 
@@ -55,29 +47,7 @@ int rejudge(struct bpf_iter__tcp *ctx)
     c.protocol = IPPROTO_TCP;
     c.direction = s->flags & ABI_SOCKET_LISTENED ? ABI_IN : ABI_OUT;
     c.port = c.direction == ABI_IN ? port : bpf_ntohs(sk->skc_dport);
-    c.file = s->file;
-    c.uid = s->uid;
-    c.pid = s->pid;
-    judge(&c, &d);
-    s->active = d.active;
-    s->remote = c.remote;
-    s->identity = d.identity;
-    s->rule = d.rule;
-    s->port = c.port;
-    s->protocol = IPPROTO_TCP;
-    s->direction = c.direction;
-    s->verdict = d.verdict;
-    s->layer = d.layer;
-    s->flags |= ABI_SOCKET_JUDGED;
-    if (d.verdict != ABI_DENY) {
-        if (!(s->flags & ABI_SOCKET_REPORTED)) {
-            s->flags |= ABI_SOCKET_REPORTED;
-            report_flow(&c, &d);
-        }
-        return 0;
-    }
-    report_denial(&c, &d);
-    if (bpf_sock_destroy(sk) == 0)
+    if (judge_socket(s, &c) == CLOSED && bpf_sock_destroy(sk) == 0)
         count(ABI_COUNT_DESTROYED);
     return 0;
 }

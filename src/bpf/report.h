@@ -148,3 +148,41 @@ __noinline int report_close(struct abi_socket *s)
     bpf_ringbuf_submit(e, lazily());
     return 0;
 }
+
+enum { CLOSED, OPEN }; /* What a hook says. */
+
+static __always_inline void remember(struct abi_socket *s, const struct connection *c,
+                                     const struct decision *d)
+{
+    s->active = d->active;
+    s->remote = c->remote;
+    s->identity = d->identity;
+    s->rule = d->rule;
+    s->port = c->port;
+    s->protocol = c->protocol;
+    s->direction = c->direction;
+    s->verdict = d->verdict;
+    s->layer = d->layer;
+    s->flags |= ABI_SOCKET_JUDGED;
+}
+
+/* Judges, remembers and reports.  Returns OPEN or CLOSED. */
+static __always_inline int judge_socket(struct abi_socket *s, struct connection *c)
+{
+    struct decision d;
+
+    c->file = s->file;
+    c->uid = s->uid;
+    c->pid = s->pid;
+    judge(c, &d);
+    remember(s, c, &d);
+    if (d.verdict == ABI_DENY) {
+        report_denial(c, &d);
+        return CLOSED;
+    }
+    if (!(s->flags & ABI_SOCKET_REPORTED)) {
+        s->flags |= ABI_SOCKET_REPORTED;
+        report_flow(c, &d);
+    }
+    return OPEN;
+}

@@ -49,6 +49,7 @@ static json_t *status_json(struct enforce *e)
     json_object_set_new(root, "nics", json_integer(s.n_nics));
     json_object_set_new(root, "resets_forbidden_connections", json_boolean(s.can_destroy));
     json_object_set_new(root, "tampers_repaired", json_integer((json_int_t)s.n_tampers));
+    json_object_set_new(root, "messages_not_taken", json_integer((json_int_t)e->n_untold));
     for (size_t i = 0; i < s.n_hooks && i < IPC_HOOKS; i++)
         json_object_set_new(hooks, s.hooks[i].name, json_boolean(s.hooks[i].attached));
     for (size_t i = 0; i < s.n_counters; i++)

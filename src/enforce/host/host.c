@@ -142,6 +142,12 @@ static int no_output(enum libbpf_print_level level, const char *format, va_list 
     return 0;
 }
 
+void host_quiet_libbpf(void)
+{
+    if (!getenv("SUIMITSU_LIBBPF_LOG")) /* For reports of bugs: the verifier's own words. */
+        libbpf_set_print(no_output);
+}
+
 int host_new(const struct host_options *options, const struct enforcer_events *events,
              struct host **ret_h, struct buf *why)
 {
@@ -160,8 +166,7 @@ int host_new(const struct host_options *options, const struct enforcer_events *e
     h->options.cgroup = h->cgroup = xstrdup(options->cgroup);
     h->events = *events;
 
-    if (!getenv("SUIMITSU_LIBBPF_LOG")) /* For reports of bugs: the verifier's own words. */
-        libbpf_set_print(no_output);
+    host_quiet_libbpf();
     (void)setrlimit(RLIMIT_MEMLOCK, &unlimited); /* Counts only before Linux 5.11. */
     r = check_places(options, h, why);
     if (r == 0)
@@ -448,7 +453,7 @@ int host_detach(const char *pin_dir, struct buf *why)
         buf_printf(why, "%s: %s: nothing to detach", pin_dir, strerror(errno));
         return -errno;
     }
-    libbpf_set_print(no_output);
+    host_quiet_libbpf();
     remove_filters();
     while ((entry = readdir(dir)))
         if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)

@@ -128,7 +128,8 @@ static inline struct address address_of_abi(const struct abi_address *a)
 void host_notice(struct host *h, enum enforcer_notice kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 uint64_t host_counter(const struct host *h, uint32_t which); /* Of all CPUs. */
-int host_store_config(struct host *h);                       /* Writes h->config to the kernel. */
+void host_quiet_libbpf(void);          /* Its complaints are told in our words. */
+int host_store_config(struct host *h); /* Writes h->config to the kernel. */
 
 /* tables.c: a slot's inner maps. */
 void tables_init(struct host_slot *slot);

@@ -77,14 +77,6 @@ static int try_script(void)
     return r;
 }
 
-static int no_output(enum libbpf_print_level level, const char *format, va_list args)
-{
-    (void)level;
-    (void)format;
-    (void)args;
-    return 0;
-}
-
 static void say_errno(struct host_feature *f, int r)
 {
     size_t n = strlen(f->why);
@@ -98,7 +90,7 @@ size_t host_probe(struct host_feature features[], size_t room)
     size_t n = 0;
     int r;
 
-    libbpf_set_print(no_output);
+    host_quiet_libbpf();
     (void)add(features, room, &n, "BTF", "field offsets of this kernel", true,
               access("/sys/kernel/btf/vmlinux", R_OK) == 0,
               "needs CONFIG_DEBUG_INFO_BTF: no enforcement on this kernel");
