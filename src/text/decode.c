@@ -289,19 +289,31 @@ static const struct node *first_value(const struct node *n)
     return n->kind == NODE_LIST ? n->children : n;
 }
 
-static void read_words(const struct decoder *dec, const struct field *f, const struct node *n,
-                       struct words *to)
+/* Whether 'n' is one value or a list that may stand here; if not, a finding says so. */
+static bool takes_values(const struct decoder *dec, const struct field *f, const struct node *n,
+                         size_t *ret_n)
 {
-    size_t room = n->kind == NODE_LIST ? n->n_children : 1;
+    size_t n_values = n->kind == NODE_LIST ? n->n_children : 1;
 
     if (n->kind == NODE_MAP) {
         wrong_type(dec, f, n);
-        return;
+        return false;
     }
-    if (!room && !f->may_be_empty) {
+    if (!n_values && !f->may_be_empty) {
         empty_list(dec, f, n);
-        return;
+        return false;
     }
+    *ret_n = n_values;
+    return true;
+}
+
+static void read_words(const struct decoder *dec, const struct field *f, const struct node *n,
+                       struct words *to)
+{
+    size_t room;
+
+    if (!takes_values(dec, f, n, &room))
+        return;
     *to = (struct words){.given = true, .place = n->place};
     to->items = arena_alloc(dec->arena, room, sizeof *to->items);
     for (const struct node *v = first_value(n); v; v = n->kind == NODE_LIST ? v->next : NULL)
@@ -311,16 +323,10 @@ static void read_words(const struct decoder *dec, const struct field *f, const s
 static void read_numbers(const struct decoder *dec, const struct field *f, const struct node *n,
                          struct numbers *to)
 {
-    size_t room = n->kind == NODE_LIST ? n->n_children : 1;
+    size_t room;
 
-    if (n->kind == NODE_MAP) {
-        wrong_type(dec, f, n);
+    if (!takes_values(dec, f, n, &room))
         return;
-    }
-    if (!room && !f->may_be_empty) {
-        empty_list(dec, f, n);
-        return;
-    }
     *to = (struct numbers){.given = true, .place = n->place};
     to->items = arena_alloc(dec->arena, room, sizeof *to->items);
     for (const struct node *v = first_value(n); v; v = n->kind == NODE_LIST ? v->next : NULL)
