@@ -157,9 +157,16 @@ struct policy_test {
     int enforced;   /* 1, 0, or -1: whatever. */
 };
 
-struct proof { /* no-path */
+enum proof_kind {
+    PROOF_NO_PATH,   /* Nobody in 'from' gets to 'to', over any number of hops. */
+    PROOF_PATH,      /* Somebody in 'from' gets to somebody in 'to'. */
+    PROOF_ONLY_PATH, /* Nobody outside of 'from' gets to 'to'. */
+};
+
+struct proof {
     struct place place;
-    struct selector from, to;
+    enum proof_kind kind;
+    struct selector from, to; /* Both given. */
     uint32_t *services;
     size_t n_services;
 };

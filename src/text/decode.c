@@ -420,16 +420,22 @@ static const struct field *find_field(const struct schema *s, const char *name)
     return NULL;
 }
 
+/* "no-path, path, only-path" */
+static void list_fields(struct buf *b, const struct schema *s)
+{
+    for (size_t i = 0; i < s->n_fields; i++)
+        buf_printf(b, "%s%s", i ? ", " : "", s->fields[i].name);
+}
+
 static void unknown_key(const struct decoder *dec, const struct schema *s, const struct node *key)
 {
     struct nearest near = nearest_to(key->text);
     struct diagnostic *x;
     struct buf b = BUF_INIT;
 
-    for (size_t i = 0; i < s->n_fields; i++) {
+    for (size_t i = 0; i < s->n_fields; i++)
         nearest_offer(&near, s->fields[i].name);
-        buf_printf(&b, "%s%s", i ? ", " : "", s->fields[i].name);
-    }
+    list_fields(&b, s);
     x = diagnostics_add(dec->d, CODE_UNKNOWN, &key->place, "the unknown key \"%s\" in %s",
                         key->text, s->title);
     diagnostic_expected(x, "one of %s", buf_str(&b));
@@ -451,6 +457,24 @@ static void find_missing(const struct decoder *dec, const struct schema *s, cons
         x = diagnostics_add(dec->d, CODE_MISSING, &n->place, "no \"%s\" in %s", f->name, s->title);
         diagnostic_expected(x, "%s: %s", f->name, expected_of(f));
     }
+}
+
+static void check_exactly_one(const struct decoder *dec, const struct schema *s,
+                              const struct node *n)
+{
+    struct buf b = BUF_INIT;
+    struct diagnostic *x;
+    size_t n_known = 0;
+
+    for (const struct node *c = n->children; c; c = c->next)
+        n_known += find_field(s, c->key->text) != NULL;
+    if (n_known == 1 || (n->n_children && !n_known))
+        return; /* Unknown keys alone were reported. */
+    list_fields(&b, s);
+    x = diagnostics_add(dec->d, n_known ? CODE_VALUE : CODE_MISSING, &n->place, "%s of %s in %s",
+                        n_known ? "more than one" : "none", buf_str(&b), s->title);
+    diagnostic_expected(x, "exactly one of them");
+    buf_done(&b);
 }
 
 void decode(const struct decoder *dec, const struct schema *schema, const struct node *n, void *to)
@@ -476,4 +500,6 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
             unknown_key(dec, schema, c->key);
     }
     find_missing(dec, schema, n);
+    if (schema->exactly_one)
+        check_exactly_one(dec, schema, n);
 }

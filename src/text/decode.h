@@ -90,6 +90,7 @@ struct schema {
     const struct field *fields;
     size_t n_fields;
     const struct field *brief; /* A value that is no mapping is this field; NULL: not allowed. */
+    bool exactly_one;          /* Of the fields: neither none nor two. */
 };
 
 struct decoder {

@@ -279,16 +279,15 @@ static const struct schema path_schema = {.title = "a path",
                                           .place_offset = offsetof(struct raw_path, place),
                                           FIELDS(path_fields)};
 static const struct field proof_fields[] = {
-    {.name = "no-path",
-     .kind = FIELD_OBJECT,
-     AT(raw_proof, no_path),
-     .sub = &path_schema,
-     .required = true},
+    {.name = "no-path", .kind = FIELD_OBJECT, AT(raw_proof, no_path), .sub = &path_schema},
+    {.name = "path", .kind = FIELD_OBJECT, AT(raw_proof, path), .sub = &path_schema},
+    {.name = "only-path", .kind = FIELD_OBJECT, AT(raw_proof, only_path), .sub = &path_schema},
 };
 static const struct schema proof_schema = {.title = "a proof",
                                            .size = sizeof(struct raw_proof),
                                            .place_offset = offsetof(struct raw_proof, place),
-                                           FIELDS(proof_fields)};
+                                           FIELDS(proof_fields),
+                                           .exactly_one = true};
 
 static const struct field policy_fields[] = {
     {.name = "suimitsu",

@@ -62,7 +62,7 @@ struct raw_path {
 };
 
 struct raw_proof {
-    struct raw_path *no_path;
+    struct raw_path *no_path, *path, *only_path; /* Exactly one. */
     struct place place;
 };
 

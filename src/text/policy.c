@@ -249,6 +249,12 @@ static void add_builtin(const struct linking *l, const struct builtin *b)
     l->p->n_services++;
 }
 
+/* Of whichever kind; NULL: it was wrong. */
+static const struct raw_path *path_of(const struct raw_proof *raw)
+{
+    return raw->no_path ? raw->no_path : raw->path ? raw->path : raw->only_path;
+}
+
 static void link_services(struct linking *l)
 {
     struct policy *p = l->p;
@@ -266,7 +272,7 @@ static void link_services(struct linking *l)
                 n += rules[k][j].service.n +
                      (rules[k][j].except ? rules[k][j].except->service.n : 0);
         for (size_t j = 0; j < l->raw[i].prove.n; j++)
-            n += proofs[j].no_path ? proofs[j].no_path->service.n : 0;
+            n += path_of(&proofs[j]) ? path_of(&proofs[j])->service.n : 0;
     }
     p->services = arena_alloc(l->arena, n, sizeof *p->services); /* Room for inline ones too. */
     l->services_room = n;
@@ -609,13 +615,17 @@ static void link_test(const struct linking *l, const struct raw_test *raw)
 static void link_proof(const struct linking *l, const struct raw_proof *raw)
 {
     struct proof *to = &l->p->proofs[l->p->n_proofs];
+    const struct raw_path *path = path_of(raw);
 
-    if (!raw->no_path)
+    if (!path)
         return;
     *to = (struct proof){.place = raw->place,
-                         .from = link_selector(l, &raw->no_path->from),
-                         .to = link_selector(l, &raw->no_path->to)};
-    to->services = link_service_refs(l, &raw->no_path->service, &to->n_services);
+                         .kind = raw->no_path ? PROOF_NO_PATH
+                                 : raw->path  ? PROOF_PATH
+                                              : PROOF_ONLY_PATH,
+                         .from = link_selector(l, &path->from),
+                         .to = link_selector(l, &path->to)};
+    to->services = link_service_refs(l, &path->service, &to->n_services);
     l->p->n_proofs++;
 }
 

@@ -104,6 +104,44 @@ static void a_whole_policy_becomes_numbers(void **state)
     assert_int_equal(policy_service(p, "ping")->ports[0].low, 8);
 }
 
+static void a_proof_is_one_of_three_kinds(void **state)
+{
+    (void)state;
+    CLEANUP(policy_freep)
+    struct policy *p = good("suimitsu: 1\n"
+                            "groups: {a: {match: {t: a}}, b: {match: {t: b}}}\n"
+                            "prove:\n"
+                            "  - {no-path: {from: a, to: b}}\n"
+                            "  - {path: {from: [a, b], to: any, service: [tcp/22, mdns]}}\n"
+                            "  - {only-path: {from: a, to: b, service: udp/53}}\n");
+
+    assert_int_equal(p->n_proofs, 3);
+    assert_int_equal(p->proofs[0].kind, PROOF_NO_PATH);
+    assert_int_equal(p->proofs[1].kind, PROOF_PATH);
+    assert_int_equal(p->proofs[2].kind, PROOF_ONLY_PATH);
+    assert_int_equal(p->proofs[0].n_services, 0);
+    assert_int_equal(p->proofs[1].n_services, 2);
+    assert_int_equal(p->proofs[1].from.n_groups, 2);
+    assert_true(p->proofs[1].to.any);
+    assert_int_equal(p->services[p->proofs[2].services[0]].ports[0].low, 53);
+    assert_int_equal(p->proofs[2].place.line, 6);
+}
+
+static void a_proof_of_no_kind_of_two_or_without_both_ends_is_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{}]\n"), "E-MISSING");
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{no-path: {from: any, to: any}, "
+                                "path: {from: any, to: any}}]\n"),
+                        "E-VALUE");
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{nopath: {from: any, to: any}}]\n"),
+                        "E-UNKNOWN");
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{only-path: {to: any}}]\n"), "E-MISSING");
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{path: {from: any}}]\n"), "E-MISSING");
+    assert_string_equal(code_of("suimitsu: 1\nprove: [{path: {from: any, to: wbe}}]\n"),
+                        "E-UNKNOWN");
+}
+
 static void scalars_take_their_type_from_the_schema(void **state)
 {
     (void)state;
@@ -375,6 +413,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_policy_becomes_numbers),
+        cmocka_unit_test(a_proof_is_one_of_three_kinds),
+        cmocka_unit_test(a_proof_of_no_kind_of_two_or_without_both_ends_is_refused),
         cmocka_unit_test(scalars_take_their_type_from_the_schema),
         cmocka_unit_test(yaml_that_surprises_is_refused),
         cmocka_unit_test(names_that_could_lie_or_break_out_are_refused),
