@@ -96,6 +96,12 @@ bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why)
     case GRAMMAR_PATH:
         return path_accepts(s, ret_why);
     case GRAMMAR_ANY:
+    case GRAMMAR_PORT:
+    case GRAMMAR_SERVICE:
+    case GRAMMAR_DAY:
+    case GRAMMAR_PREFIX:
+    case GRAMMAR_ADDRESS:
+    case GRAMMAR_END:
         return true;
     }
     return false;
@@ -191,6 +197,13 @@ static bool read_word(const struct decoder *dec, const struct field *f, const st
         diagnostic_expected(x, "%s", why);
         return false;
     }
+    for (size_t i = 0; f->reserved && f->reserved[i]; i++)
+        if (strcmp(f->reserved[i], text) == 0) {
+            x = diagnostics_add(dec->d, CODE_NAME, &n->place,
+                                "the reserved word \"%s\" as a name in \"%s\"", text, f->name);
+            diagnostic_expected(x, "another name: this word has a meaning of its own");
+            return false;
+        }
     *to = (struct word){.text = text, .place = n->place, .quoted = n->quoted};
     return true;
 }
@@ -271,8 +284,8 @@ static void read_bool(const struct decoder *dec, const struct field *f, const st
 
 static void empty_list(const struct decoder *dec, const struct field *f, const struct node *n)
 {
-    struct diagnostic *x =
-        diagnostics_add(dec->d, CODE_VALUE, &n->place, "an empty list for \"%s\"", f->name);
+    struct diagnostic *x = diagnostics_add(
+        dec->d, CODE_VALUE, &n->place, "%s without content for \"%s\"", node_kind_name(n), f->name);
 
     diagnostic_expected(x, "at least one value, or the field left out");
 }
@@ -356,10 +369,15 @@ static void read_list(const struct decoder *dec, const struct field *f, const st
 static void read_map(const struct decoder *dec, const struct field *f, const struct node *n,
                      struct objects *to)
 {
-    const struct field key = {.name = f->name, .kind = FIELD_WORD, .grammar = f->grammar};
+    const struct field key = {
+        .name = f->name, .kind = FIELD_WORD, .grammar = f->grammar, .reserved = f->reserved};
 
     if (n->kind != NODE_MAP && !is_nothing(n)) {
         wrong_type(dec, f, n);
+        return;
+    }
+    if (!n->n_children && !f->may_be_empty) {
+        empty_list(dec, f, n);
         return;
     }
     *to = (struct objects){.given = true, .place = n->place};
@@ -459,21 +477,46 @@ static void find_missing(const struct decoder *dec, const struct schema *s, cons
     }
 }
 
-static void check_exactly_one(const struct decoder *dec, const struct schema *s,
-                              const struct node *n)
+static bool is_listed(const char *const *list, const char *s)
+{
+    for (size_t i = 0; list && list[i]; i++)
+        if (strcmp(list[i], s) == 0)
+            return true;
+    return false;
+}
+
+static void check_one_of(const struct decoder *dec, const struct schema *s, const struct node *n)
 {
     struct buf b = BUF_INIT;
     struct diagnostic *x;
-    size_t n_known = 0;
+    size_t n_given = 0, n_unknown = 0;
 
-    for (const struct node *c = n->children; c; c = c->next)
-        n_known += find_field(s, c->key->text) != NULL;
-    if (n_known == 1 || (n->n_children && !n_known))
-        return; /* Unknown keys alone were reported. */
-    list_fields(&b, s);
-    x = diagnostics_add(dec->d, n_known ? CODE_VALUE : CODE_MISSING, &n->place, "%s of %s in %s",
-                        n_known ? "more than one" : "none", buf_str(&b), s->title);
+    for (const struct node *c = n->children; c; c = c->next) {
+        n_given += is_listed(s->one_of, c->key->text);
+        n_unknown += !find_field(s, c->key->text);
+    }
+    if (n_given == 1 || (!n_given && n_unknown))
+        return; /* An unknown key was reported, and was perhaps meant to be the one. */
+    for (size_t i = 0; s->one_of[i]; i++)
+        buf_printf(&b, "%s%s", !i ? "" : s->one_of[i + 1] ? ", " : " and ", s->one_of[i]);
+    x = diagnostics_add(dec->d, n_given ? CODE_VALUE : CODE_MISSING, &n->place, "%s of %s in %s",
+                        n_given ? "more than one" : "none", buf_str(&b), s->title);
     diagnostic_expected(x, "exactly one of them");
+    if (s->about)
+        diagnostic_fix(x, "%s", s->about);
+    buf_done(&b);
+}
+
+static void check_not_empty(const struct decoder *dec, const struct schema *s, const struct node *n)
+{
+    struct buf b = BUF_INIT;
+    struct diagnostic *x;
+
+    if (n->n_children)
+        return;
+    list_fields(&b, s);
+    x = diagnostics_add(dec->d, CODE_MISSING, &n->place, "nothing in %s", s->title);
+    diagnostic_expected(x, "at least one of %s", buf_str(&b));
     buf_done(&b);
 }
 
@@ -500,6 +543,8 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
             unknown_key(dec, schema, c->key);
     }
     find_missing(dec, schema, n);
-    if (schema->exactly_one)
-        check_exactly_one(dec, schema, n);
+    if (schema->one_of)
+        check_one_of(dec, schema, n);
+    if (schema->at_least_one)
+        check_not_empty(dec, schema, n);
 }

@@ -55,7 +55,13 @@ enum grammar {
     GRAMMAR_VALUE,    /* A label's value. */
     GRAMMAR_TEXT,     /* A sentence: printable, one line. */
     GRAMMAR_PATH,     /* An absolute path without "..", "//". */
-    GRAMMAR_ANY,      /* Checked by its reader. */
+    GRAMMAR_ANY,      /* Checked by its reader, like all that follow. */
+    GRAMMAR_PORT,     /* proto/port, proto/low-high, icmp/type. */
+    GRAMMAR_SERVICE,  /* A service's name, or a port. */
+    GRAMMAR_DAY,      /* YYYY-MM-DD. */
+    GRAMMAR_PREFIX,   /* A network. */
+    GRAMMAR_ADDRESS,  /* An address. */
+    GRAMMAR_END,      /* An endpoint's name, or an address. */
 };
 
 enum field_kind {
@@ -76,11 +82,14 @@ struct field {
     size_t offset;
     enum grammar grammar; /* Of words, and of the keys of FIELD_MAP. */
     bool required;
-    bool may_be_empty;          /* A list without values is fine. */
-    int64_t low, high;          /* Of numbers. */
-    const char *const *choices; /* NULL-terminated. */
+    bool may_be_empty;           /* A list or mapping without values is fine. */
+    int64_t low, high;           /* Of numbers. */
+    const char *const *choices;  /* NULL-terminated. */
+    const char *const *reserved; /* Words that are no names here; NULL-terminated. */
+    const char *keyword;         /* A word that, without quotes, has a meaning of its own. */
     const struct schema *sub;
     const char *expected; /* "a group, a list of groups, or any"; NULL: told by kind and grammar. */
+    const char *about;    /* A sentence for the reference and for editors. */
 };
 
 struct schema {
@@ -90,7 +99,10 @@ struct schema {
     const struct field *fields;
     size_t n_fields;
     const struct field *brief; /* A value that is no mapping is this field; NULL: not allowed. */
-    bool exactly_one;          /* Of the fields: neither none nor two. */
+    const char *const *one_of; /* Exactly one of these fields; NULL: no such rule. */
+    bool at_least_one;         /* Not an empty mapping. */
+    bool block;                /* `policy fmt` writes one field a line. */
+    const char *about;
 };
 
 struct decoder {
@@ -104,3 +116,6 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
 
 /* True when 's' is within the grammar; else '*ret_why' says what is wrong. */
 bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why);
+
+/* True when two structs that decode() filled say the same, wherever their words stood. */
+bool decoded_same(const struct schema *schema, const void *a, const void *b);

@@ -101,12 +101,6 @@ static void link_endpoint(const struct linking *l, const struct raw_endpoint *ra
         e->trust = strcmp(raw->state.text, "black") == 0  ? TRUST_BLACK
                    : strcmp(raw->state.text, "grey") == 0 ? TRUST_GREY
                                                           : TRUST_WHITE;
-    if (strcmp(e->name, "any") == 0) {
-        struct diagnostic *x =
-            diagnostics_add(l->d, CODE_NAME, &e->place, "the reserved word \"any\" as an endpoint");
-
-        diagnostic_expected(x, "another name");
-    }
 }
 
 static int text_order(const void *a, const void *b)

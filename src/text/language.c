@@ -1,396 +1,274 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tables; see language.h.  docs/policy.md is their manual. */
+/* The tables of policies; see language.h.  Fields stand in the order in which `policy fmt` writes
+ * them.  docs/reference.md and the JSON Schema are made from here. */
 #include "text/language.h"
 
 #include "core/model.h"
-
-#define AT(type, member) .offset = offsetof(struct type, member)
-#define FIELDS(table) .fields = (table), .n_fields = ARRAY_SIZE(table)
+#include "text/fields.h"
 
 static const char *const modes[] = {"learn", "test", "enforce", NULL};
 static const char *const verdicts[] = {"allow", "deny", "would-deny", NULL};
-static const char *const states[] = {"white", "grey", "black", NULL};
+static const char *const reserved[] = {"any",   "default", "lifeline", "quarantine",
+                                       "glass", "never",   "allow",    NULL};
 
 #define EXPECT_GROUPS "a group, a list of groups, or any"
 #define EXPECT_SERVICES "a service, proto/port, proto/low-high, or a list of them"
 #define EXPECT_USERS "a user, \"@group\", or a list of them"
+#define EXPECT_PORTS "proto/port, proto/low-high, or a list of them"
+#define EXPECT_PROGRAM "the path of a program, or {exe: PATH}"
+#define EXPECT_DAY "a day, YYYY-MM-DD"
+#define EXPECT_END "an endpoint's name, or an address"
 
 /* ---- groups and services ---- */
 
-static const struct field label_match_values = {.name = "match",
-                                                .kind = FIELD_WORDS,
-                                                AT(raw_label_match, values),
-                                                .grammar = GRAMMAR_VALUE,
-                                                .expected =
-                                                    "the label's value, or a list of values"};
+static const struct field label_match_values = {
+    WORDS("match", raw_label_match, values, GRAMMAR_VALUE),
+    .expected = "the label's value, or a list of values",
+    .about = "The label's value; of a list, any value.",
+};
 static const struct schema label_match_schema = {
     .title = "a label", .size = sizeof(struct raw_label_match), .brief = &label_match_values};
 
 static const struct field group_fields[] = {
-    {.name = "match",
-     .kind = FIELD_MAP,
-     AT(raw_group, match),
-     .grammar = GRAMMAR_NAME,
-     .sub = &label_match_schema,
-     .expected = "labels, {key: value}"},
-    {.name = "members",
-     .kind = FIELD_WORDS,
-     AT(raw_group, members),
-     .grammar = GRAMMAR_REF,
-     .may_be_empty = true,
-     .expected = "an endpoint's name, or a list of them"},
-    {.name = "outside",
-     .kind = FIELD_WORDS,
-     AT(raw_group, outside),
-     .grammar = GRAMMAR_ANY,
-     .expected = "true, or a list of prefixes"},
+    {MAP("match", raw_group, match, GRAMMAR_NAME, &label_match_schema),
+     .expected = "labels, {key: value}",
+     .about = "Endpoints that have all of these labels, each with any of its values."},
+    {WORDS("members", raw_group, members, GRAMMAR_REF), .may_be_empty = true,
+     .expected = "an endpoint's name, or a list of them", .about = "Endpoints by name."},
+    {WORDS("outside", raw_group, outside, GRAMMAR_PREFIX), .keyword = "true",
+     .expected = "true, or a list of prefixes",
+     .about = "Addresses that are no endpoint's: `true` for all of them, or networks."},
 };
-static const struct schema group_schema = {.title = "a group",
-                                           .size = sizeof(struct raw_group),
-                                           .place_offset = offsetof(struct raw_group, place),
-                                           FIELDS(group_fields)};
+static const char *const group_kinds[] = {"match", "members", "outside", NULL};
+static const struct schema group_schema = {
+    .title = "a group",
+    SCHEMA(raw_group, group_fields),
+    .one_of = group_kinds,
+    .about = "Endpoints, or addresses outside, under one name. An endpoint may be in many groups."};
 
 static const struct field service_fields[] = {
-    {.name = "ports",
-     .kind = FIELD_WORDS,
-     AT(raw_service, ports),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "proto/port, proto/low-high, or a list of them"},
-    {.name = "modbus",
-     .kind = FIELD_NUMBERS,
-     AT(raw_service, modbus),
-     .low = 1,
-     .high = MODEL_MAX_MODBUS},
+    {WORDS("ports", raw_service, ports, GRAMMAR_PORT), .required = true, .expected = EXPECT_PORTS,
+     .about = "Ports or ICMP types, such as `tcp/443`, `udp/5000-5010`, `icmp/echo`. One entry "
+              "means IPv4 and IPv6."},
+    {NUMBERS("modbus", raw_service, modbus, 1, MODEL_MAX_MODBUS),
+     .about = "Modbus function codes; only these are meant. For tcp and udp."},
 };
-static const struct schema service_schema = {.title = "a service",
-                                             .size = sizeof(struct raw_service),
-                                             .place_offset = offsetof(struct raw_service, place),
-                                             FIELDS(service_fields),
-                                             .brief = &service_fields[0]};
+static const struct schema service_schema = {
+    .title = "a service",
+    SCHEMA(raw_service, service_fields),
+    .brief = &service_fields[0],
+    .about = "Ports under one name, perhaps with protocol functions."};
 
 /* ---- rules ---- */
 
 static const struct field program_fields[] = {
-    {.name = "exe",
-     .kind = FIELD_WORDS,
-     AT(raw_program, exe),
-     .grammar = GRAMMAR_PATH,
-     .required = true,
-     .expected = "a program's path, or a list of paths"},
+    {WORDS("exe", raw_program, exe, GRAMMAR_PATH), .required = true,
+     .expected = "a program's path, or a list of paths",
+     .about = "The whole path of the program, or several."},
 };
 static const struct schema program_schema = {.title = "a program",
                                              .size = sizeof(struct raw_program),
                                              FIELDS(program_fields),
-                                             .brief = &program_fields[0]};
+                                             .brief = &program_fields[0],
+                                             .about = "A program on an endpoint."};
 
 static const struct field learned_fields[] = {
-    {.name = "from",
-     .kind = FIELD_WORD,
-     AT(raw_learned, from),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "a day, YYYY-MM-DD"},
-    {.name = "to",
-     .kind = FIELD_WORD,
-     AT(raw_learned, to),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "a day, YYYY-MM-DD"},
-    {.name = "flows", .kind = FIELD_NUMBER, AT(raw_learned, flows), .low = 0, .high = INT64_MAX},
-    {.name = "signed",
-     .kind = FIELD_WORD,
-     AT(raw_learned, signed_by),
-     .grammar = GRAMMAR_TEXT,
-     .required = true,
-     .expected = "who signed it"},
+    {WORD("from", raw_learned, from, GRAMMAR_DAY), .required = true, .expected = EXPECT_DAY,
+     .about = "First day of the learning window."},
+    {WORD("to", raw_learned, to, GRAMMAR_DAY), .required = true, .expected = EXPECT_DAY,
+     .about = "Its last day."},
+    {NUMBER("flows", raw_learned, flows, 0, INT64_MAX), .about = "How many flows were seen."},
+    {WORD("signed", raw_learned, signed_by, GRAMMAR_TEXT), .required = true,
+     .expected = "who signed it", .about = "The person who judged and signed the rule."},
 };
 static const struct schema learned_schema = {
-    .title = "learned", .size = sizeof(struct raw_learned), FIELDS(learned_fields)};
+    .title = "learned",
+    .size = sizeof(struct raw_learned),
+    FIELDS(learned_fields),
+    .about = "The evidence of a rule that was learned and then signed by a person."};
 
+#define RULE_ID                                                                                    \
+    {                                                                                              \
+        WORD("id", raw_rule, id, GRAMMAR_NAME), .required = true, .reserved = reserved,            \
+                                                .expected = "the rule's name",                     \
+                                                .about = "Unique in the whole policy; verdicts "   \
+                                                         "name it."                                \
+    }
 #define RULE_FROM                                                                                  \
     {                                                                                              \
-        .name = "from", .kind = FIELD_WORDS, AT(raw_rule, from), .grammar = GRAMMAR_REF,           \
-        .expected = EXPECT_GROUPS                                                                  \
-    }
-#define RULE_TO                                                                                    \
-    {                                                                                              \
-        .name = "to", .kind = FIELD_WORDS, AT(raw_rule, to), .grammar = GRAMMAR_REF,               \
-        .expected = EXPECT_GROUPS                                                                  \
-    }
-#define RULE_SERVICE                                                                               \
-    {                                                                                              \
-        .name = "service", .kind = FIELD_WORDS, AT(raw_rule, service), .grammar = GRAMMAR_ANY,     \
-        .expected = EXPECT_SERVICES                                                                \
+        WORDS("from", raw_rule, from, GRAMMAR_REF), .expected = EXPECT_GROUPS,                     \
+                                                    .about = "Who connects; absent: any."          \
     }
 #define RULE_PROCESS                                                                               \
     {                                                                                              \
-        .name = "process", .kind = FIELD_OBJECT, AT(raw_rule, process), .sub = &program_schema     \
-    }
-#define RULE_SERVED_BY                                                                             \
-    {                                                                                              \
-        .name = "served-by", .kind = FIELD_OBJECT, AT(raw_rule, served_by), .sub = &program_schema \
+        OBJECT("process", raw_rule, process, &program_schema),                                     \
+            .expected = EXPECT_PROGRAM, .about = "The client's program; of several, any."          \
     }
 #define RULE_USER                                                                                  \
     {                                                                                              \
-        .name = "user", .kind = FIELD_WORDS, AT(raw_rule, user), .grammar = GRAMMAR_USER_REF,      \
-        .expected = EXPECT_USERS                                                                   \
+        WORDS("user", raw_rule, user, GRAMMAR_USER_REF),                                           \
+            .expected = EXPECT_USERS,                                                              \
+            .about = "Who is logged in at the client: a user, or `\"@group\"`."                    \
     }
-#define RULE_HEAD                                                                                  \
-    {.name = "id",                                                                                 \
-     .kind = FIELD_WORD,                                                                           \
-     AT(raw_rule, id),                                                                             \
-     .grammar = GRAMMAR_NAME,                                                                      \
-     .required = true},                                                                            \
-        {.name = "why",                                                                            \
-         .kind = FIELD_WORD,                                                                       \
-         AT(raw_rule, why),                                                                        \
-         .grammar = GRAMMAR_TEXT,                                                                  \
-         .required = true,                                                                         \
-         .expected = "the reason, for whoever asks in a year"},                                    \
-        {.name = "owner",                                                                          \
-         .kind = FIELD_WORD,                                                                       \
-         AT(raw_rule, owner),                                                                      \
-         .grammar = GRAMMAR_TEXT,                                                                  \
-         .required = true,                                                                         \
-         .expected = "who answers for the rule"},                                                  \
-        {.name = "expires",                                                                        \
-         .kind = FIELD_WORD,                                                                       \
-         AT(raw_rule, expires),                                                                    \
-         .grammar = GRAMMAR_ANY,                                                                   \
-         .expected = "a day, YYYY-MM-DD"},                                                         \
+#define RULE_TO                                                                                    \
     {                                                                                              \
-        .name = "accept-weaker", .kind = FIELD_WORD, AT(raw_rule, accept_weaker),                  \
-        .grammar = GRAMMAR_TEXT, .expected = "the reason why a check may be missing"               \
+        WORDS("to", raw_rule, to, GRAMMAR_REF), .expected = EXPECT_GROUPS,                         \
+                                                .about = "Who is connected to; absent: any."       \
+    }
+#define RULE_SERVED_BY                                                                             \
+    {                                                                                              \
+        OBJECT("served-by", raw_rule, served_by, &program_schema),                                 \
+            .expected = EXPECT_PROGRAM, .about = "The server's program; of several, any."          \
+    }
+#define RULE_SERVICE                                                                               \
+    {                                                                                              \
+        WORDS("service", raw_rule, service, GRAMMAR_SERVICE),                                      \
+            .expected = EXPECT_SERVICES,                                                           \
+            .about = "By which services or ports; absent: every protocol."                         \
+    }
+#define RULE_REASONS                                                                               \
+    {WORD("why", raw_rule, why, GRAMMAR_TEXT), .required = true,                                   \
+     .expected = "the reason, for whoever asks in a year",                                         \
+     .about = "The reason, for whoever asks in a year."},                                          \
+        {WORD("owner", raw_rule, owner, GRAMMAR_TEXT), .required = true,                           \
+         .expected = "who answers for the rule", .about = "Who answers for the rule."},            \
+        {WORD("expires", raw_rule, expires, GRAMMAR_DAY), .expected = EXPECT_DAY,                  \
+         .about = "The last day (UTC) on which the rule matches."},                                \
+    {                                                                                              \
+        WORD("accept-weaker", raw_rule, accept_weaker, GRAMMAR_TEXT),                              \
+            .expected = "the reason why a check may be missing",                                   \
+            .about = "The reason why a condition may count as met where nobody can check it."      \
     }
 #define RULE_LEARNED                                                                               \
     {                                                                                              \
-        .name = "learned", .kind = FIELD_OBJECT, AT(raw_rule, learned), .sub = &learned_schema     \
+        OBJECT("learned", raw_rule, learned, &learned_schema),                                     \
+            .expected = "{from: DAY, to: DAY, flows: N, signed: WHO}",                             \
+            .about = "Where a learned rule comes from."                                            \
     }
 
-static const struct field except_fields[] = {RULE_FROM, RULE_TO, RULE_SERVICE, RULE_PROCESS,
-                                             RULE_USER};
-static const struct schema except_schema = {.title = "an exception",
-                                            .size = sizeof(struct raw_rule),
-                                            .place_offset = offsetof(struct raw_rule, place),
-                                            FIELDS(except_fields)};
+static const struct field except_fields[] = {RULE_FROM, RULE_PROCESS, RULE_USER, RULE_TO,
+                                             RULE_SERVICE};
+static const struct schema except_schema = {
+    .title = "an exception",
+    SCHEMA(raw_rule, except_fields),
+    .at_least_one = true,
+    .about = "Who is not forbidden: applies where all of its fields match. It allows nothing by "
+             "itself."};
 #define RULE_EXCEPT                                                                                \
     {                                                                                              \
-        .name = "except", .kind = FIELD_OBJECT, AT(raw_rule, except), .sub = &except_schema        \
+        OBJECT("except", raw_rule, except, &except_schema),                                        \
+            .expected = "any of from, process, user, to, service",                                 \
+            .about = "The only way round the rule; an allow is still needed."                      \
     }
 
-static const struct field quarantine_fields[] = {
-    RULE_HEAD, RULE_FROM, RULE_TO, RULE_SERVICE, RULE_PROCESS, RULE_SERVED_BY, RULE_USER};
-static const struct schema quarantine_schema = {.title = "a quarantine rule",
-                                                .size = sizeof(struct raw_rule),
-                                                .place_offset = offsetof(struct raw_rule, place),
-                                                FIELDS(quarantine_fields)};
+static const struct field quarantine_fields[] = {RULE_ID,      RULE_FROM,   RULE_PROCESS,
+                                                 RULE_USER,    RULE_TO,     RULE_SERVED_BY,
+                                                 RULE_SERVICE, RULE_REASONS};
+static const char *const quarantine_kinds[] = {"from", "to", NULL};
+static const struct schema quarantine_schema = {
+    .title = "a quarantine rule",
+    SCHEMA(raw_rule, quarantine_fields),
+    .block = true,
+    .one_of = quarantine_kinds,
+    .about =
+        "What suspects may still do: `to` says what they may reach, `from` who may reach them."};
 
-static const struct field never_fields[] = {RULE_HEAD,    RULE_FROM, RULE_TO,    RULE_SERVICE,
-                                            RULE_PROCESS, RULE_USER, RULE_EXCEPT};
+static const struct field never_fields[] = {RULE_ID, RULE_FROM,    RULE_PROCESS, RULE_USER,
+                                            RULE_TO, RULE_SERVICE, RULE_EXCEPT,  RULE_REASONS};
 static const struct schema never_schema = {.title = "a never rule",
-                                           .size = sizeof(struct raw_rule),
-                                           .place_offset = offsetof(struct raw_rule, place),
-                                           FIELDS(never_fields)};
+                                           SCHEMA(raw_rule, never_fields),
+                                           .block = true,
+                                           .about = "What nobody may, whatever is allowed below."};
 
-static const struct field allow_fields[] = {RULE_HEAD,    RULE_FROM,      RULE_TO,   RULE_SERVICE,
-                                            RULE_PROCESS, RULE_SERVED_BY, RULE_USER, RULE_LEARNED};
+static const struct field allow_fields[] = {RULE_ID,      RULE_FROM,    RULE_PROCESS,
+                                            RULE_USER,    RULE_TO,      RULE_SERVED_BY,
+                                            RULE_SERVICE, RULE_REASONS, RULE_LEARNED};
 static const struct schema allow_schema = {.title = "an allow rule",
-                                           .size = sizeof(struct raw_rule),
-                                           .place_offset = offsetof(struct raw_rule, place),
-                                           FIELDS(allow_fields)};
+                                           SCHEMA(raw_rule, allow_fields),
+                                           .block = true,
+                                           .about = "What is allowed."};
 
 /* ---- modes, tests, proofs ---- */
 
 static const struct field mode_value = {
-    .name = "mode", .kind = FIELD_CHOICE, AT(raw_mode, mode), .choices = modes};
+    CHOICE("mode", raw_mode, mode, modes),
+    .about = "`learn` and `test` only report a default deny; `enforce` denies."};
 static const struct schema mode_schema = {
     .title = "a mode", .size = sizeof(struct raw_mode), .brief = &mode_value};
 
 static const struct field test_fields[] = {
-    {.name = "from",
-     .kind = FIELD_WORD,
-     AT(raw_test, from),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "an endpoint's name, or an address"},
-    {.name = "to",
-     .kind = FIELD_WORD,
-     AT(raw_test, to),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "an endpoint's name, or an address"},
-    {.name = "service",
-     .kind = FIELD_WORD,
-     AT(raw_test, service),
-     .grammar = GRAMMAR_ANY,
-     .required = true,
-     .expected = "a service, proto/port, or proto/low-high"},
-    {.name = "process", .kind = FIELD_OBJECT, AT(raw_test, process), .sub = &program_schema},
-    {.name = "served-by", .kind = FIELD_OBJECT, AT(raw_test, served_by), .sub = &program_schema},
-    {.name = "user",
-     .kind = FIELD_WORD,
-     AT(raw_test, user),
-     .grammar = GRAMMAR_USER,
-     .expected = "a user"},
-    {.name = "modbus",
-     .kind = FIELD_NUMBER,
-     AT(raw_test, modbus),
-     .low = 1,
-     .high = MODEL_MAX_MODBUS},
-    {.name = "expect",
-     .kind = FIELD_CHOICE,
-     AT(raw_test, expect),
-     .choices = verdicts,
-     .required = true},
-    {.name = "by",
-     .kind = FIELD_WORD,
-     AT(raw_test, by),
-     .grammar = GRAMMAR_NAME,
-     .expected = "a rule's id, or a layer"},
-    {.name = "enforced", .kind = FIELD_BOOL, AT(raw_test, enforced)},
+    {WORD("from", raw_test, from, GRAMMAR_END), .required = true, .expected = EXPECT_END,
+     .about = "Who connects: an endpoint of the inventory, or an address."},
+    {OBJECT("process", raw_test, process, &program_schema), .expected = EXPECT_PROGRAM,
+     .about = "The client's program; one."},
+    {WORD("user", raw_test, user, GRAMMAR_USER), .expected = "a user",
+     .about = "Who is logged in at the client."},
+    {WORD("to", raw_test, to, GRAMMAR_END), .required = true, .expected = EXPECT_END,
+     .about = "Who is connected to: an endpoint, or an address."},
+    {OBJECT("served-by", raw_test, served_by, &program_schema), .expected = EXPECT_PROGRAM,
+     .about = "The server's program; one."},
+    {WORD("service", raw_test, service, GRAMMAR_SERVICE), .required = true,
+     .expected = "a service, proto/port, or proto/low-high",
+     .about = "A service or ports; the test holds for all of them."},
+    {NUMBER("modbus", raw_test, modbus, 1, MODEL_MAX_MODBUS), .about = "The Modbus function code."},
+    {CHOICE("expect", raw_test, expect, verdicts), .required = true,
+     .about = "The verdict that must come out."},
+    {WORD("by", raw_test, by, GRAMMAR_NAME), .expected = "a rule's id, or a layer",
+     .about = "Which rule or layer must decide; absent: whichever."},
+    {BOOL("enforced", raw_test, enforced),
+     .about = "Whether the deny must be enforced; with `no`, would-deny counts as deny."},
 };
-static const struct schema test_schema = {.title = "a test",
-                                          .size = sizeof(struct raw_test),
-                                          .place_offset = offsetof(struct raw_test, place),
-                                          FIELDS(test_fields)};
+static const struct schema test_schema = {
+    .title = "a test",
+    SCHEMA(raw_test, test_fields),
+    .about = "A connection and the verdict that it must get; `policy check --inventory` asks."};
 
 static const struct field path_fields[] = {
-    {.name = "from",
-     .kind = FIELD_WORDS,
-     AT(raw_path, from),
-     .grammar = GRAMMAR_REF,
-     .required = true,
-     .expected = EXPECT_GROUPS},
-    {.name = "to",
-     .kind = FIELD_WORDS,
-     AT(raw_path, to),
-     .grammar = GRAMMAR_REF,
-     .required = true,
-     .expected = EXPECT_GROUPS},
-    {.name = "service",
-     .kind = FIELD_WORDS,
-     AT(raw_path, service),
-     .grammar = GRAMMAR_ANY,
-     .expected = EXPECT_SERVICES},
+    {WORDS("from", raw_path, from, GRAMMAR_REF), .required = true, .expected = EXPECT_GROUPS,
+     .about = "Where the way begins."},
+    {WORDS("to", raw_path, to, GRAMMAR_REF), .required = true, .expected = EXPECT_GROUPS,
+     .about = "Where it ends."},
+    {WORDS("service", raw_path, service, GRAMMAR_SERVICE), .expected = EXPECT_SERVICES,
+     .about = "By which services; absent: every protocol."},
 };
-static const struct schema path_schema = {.title = "a path",
-                                          .size = sizeof(struct raw_path),
-                                          .place_offset = offsetof(struct raw_path, place),
-                                          FIELDS(path_fields)};
+static const struct schema path_schema = {.title = "a path", SCHEMA(raw_path, path_fields)};
 static const struct field proof_fields[] = {
-    {.name = "no-path", .kind = FIELD_OBJECT, AT(raw_proof, no_path), .sub = &path_schema},
-    {.name = "path", .kind = FIELD_OBJECT, AT(raw_proof, path), .sub = &path_schema},
-    {.name = "only-path", .kind = FIELD_OBJECT, AT(raw_proof, only_path), .sub = &path_schema},
+    {OBJECT("no-path", raw_proof, no_path, &path_schema),
+     .expected = "{from: GROUPS, to: GROUPS, service: SERVICES}",
+     .about = "Nobody in `from` can reach `to`, over any number of hops."},
+    {OBJECT("path", raw_proof, path, &path_schema),
+     .expected = "{from: GROUPS, to: GROUPS, service: SERVICES}",
+     .about = "Somebody in `from` can reach somebody in `to`."},
+    {OBJECT("only-path", raw_proof, only_path, &path_schema),
+     .expected = "{from: GROUPS, to: GROUPS, service: SERVICES}",
+     .about = "Nobody outside of `from` can reach `to`."},
 };
-static const struct schema proof_schema = {.title = "a proof",
-                                           .size = sizeof(struct raw_proof),
-                                           .place_offset = offsetof(struct raw_proof, place),
-                                           FIELDS(proof_fields),
-                                           .exactly_one = true};
+static const char *const proof_kinds[] = {"no-path", "path", "only-path", NULL};
+static const struct schema proof_schema = {
+    .title = "a proof",
+    SCHEMA(raw_proof, proof_fields),
+    .one_of = proof_kinds,
+    .about = "What must hold for all endpoints of its groups and all packets."};
 
 static const struct field policy_fields[] = {
-    {.name = "suimitsu",
-     .kind = FIELD_NUMBER,
-     AT(raw_policy, version),
-     .required = true,
-     .low = 1,
-     .high = 1,
-     .expected = "1, the version of the language"},
-    {.name = "groups",
-     .kind = FIELD_MAP,
-     AT(raw_policy, groups),
-     .grammar = GRAMMAR_REF,
-     .sub = &group_schema},
-    {.name = "services",
-     .kind = FIELD_MAP,
-     AT(raw_policy, services),
-     .grammar = GRAMMAR_NAME,
-     .sub = &service_schema},
-    {.name = "quarantine",
-     .kind = FIELD_OBJECTS,
-     AT(raw_policy, quarantine),
-     .sub = &quarantine_schema},
-    {.name = "never", .kind = FIELD_OBJECTS, AT(raw_policy, never), .sub = &never_schema},
-    {.name = "allow", .kind = FIELD_OBJECTS, AT(raw_policy, allow), .sub = &allow_schema},
-    {.name = "mode",
-     .kind = FIELD_MAP,
-     AT(raw_policy, mode),
-     .grammar = GRAMMAR_REF,
-     .sub = &mode_schema},
-    {.name = "tests", .kind = FIELD_OBJECTS, AT(raw_policy, tests), .sub = &test_schema},
-    {.name = "prove", .kind = FIELD_OBJECTS, AT(raw_policy, prove), .sub = &proof_schema},
+    {NUMBER("suimitsu", raw_policy, version, 1, 1), .required = true,
+     .expected = "1, the version of the language", .about = "The version of the language: 1."},
+    {MAP("groups", raw_policy, groups, GRAMMAR_REF, &group_schema), .may_be_empty = true,
+     .reserved = reserved, .about = "Names for endpoints and for addresses outside."},
+    {MAP("services", raw_policy, services, GRAMMAR_NAME, &service_schema), .may_be_empty = true,
+     .about = "Names for ports."},
+    {OBJECTS("quarantine", raw_policy, quarantine, &quarantine_schema),
+     .about = "What counts, and nothing else, when one end is a suspect."},
+    {OBJECTS("never", raw_policy, never, &never_schema), .about = "What nobody may."},
+    {OBJECTS("allow", raw_policy, allow, &allow_schema),
+     .about = "What is allowed; an empty list means nothing is."},
+    {MAP("mode", raw_policy, mode, GRAMMAR_REF, &mode_schema), .may_be_empty = true,
+     .about = "How far the roll-out is, by group; `default` is for endpoints without an entry."},
+    {OBJECTS("tests", raw_policy, tests, &test_schema), .about = "Connections and their verdicts."},
+    {OBJECTS("prove", raw_policy, prove, &proof_schema), .about = "What must hold always."},
 };
-const struct schema policy_schema = {
-    .title = "a policy", .size = sizeof(struct raw_policy), FIELDS(policy_fields)};
-
-/* ---- inventory ---- */
-
-static const struct field label_value = {.name = "labels",
-                                         .kind = FIELD_WORD,
-                                         AT(raw_label, value),
-                                         .grammar = GRAMMAR_VALUE,
-                                         .expected = "the label's value"};
-static const struct schema label_schema = {
-    .title = "a label", .size = sizeof(struct raw_label), .brief = &label_value};
-
-static const struct field endpoint_fields[] = {
-    {.name = "labels",
-     .kind = FIELD_MAP,
-     AT(raw_endpoint, labels),
-     .grammar = GRAMMAR_NAME,
-     .sub = &label_schema,
-     .expected = "labels, {key: value}"},
-    {.name = "addresses",
-     .kind = FIELD_WORDS,
-     AT(raw_endpoint, addresses),
-     .grammar = GRAMMAR_ANY,
-     .may_be_empty = true,
-     .expected = "an address, or a list of addresses"},
-    {.name = "enforcers",
-     .kind = FIELD_WORDS,
-     AT(raw_endpoint, enforcers),
-     .grammar = GRAMMAR_ANY,
-     .may_be_empty = true,
-     .expected = "host, edge, nft, switch, a list of them, or none"},
-    {.name = "state", .kind = FIELD_CHOICE, AT(raw_endpoint, state), .choices = states},
-};
-static const struct schema endpoint_schema = {.title = "an endpoint",
-                                              .size = sizeof(struct raw_endpoint),
-                                              .place_offset = offsetof(struct raw_endpoint, place),
-                                              FIELDS(endpoint_fields)};
-
-static const struct field user_fields[] = {
-    {.name = "groups",
-     .kind = FIELD_WORDS,
-     AT(raw_user, groups),
-     .grammar = GRAMMAR_NAME,
-     .may_be_empty = true,
-     .expected = "a user group, or a list of them"},
-};
-static const struct schema user_schema = {.title = "a user",
-                                          .size = sizeof(struct raw_user),
-                                          .place_offset = offsetof(struct raw_user, place),
-                                          FIELDS(user_fields)};
-
-static const struct field inventory_fields[] = {
-    {.name = "suimitsu-inventory",
-     .kind = FIELD_NUMBER,
-     AT(raw_inventory, version),
-     .required = true,
-     .low = 1,
-     .high = 1,
-     .expected = "1, the version of the language"},
-    {.name = "endpoints",
-     .kind = FIELD_MAP,
-     AT(raw_inventory, endpoints),
-     .grammar = GRAMMAR_REF,
-     .sub = &endpoint_schema},
-    {.name = "users",
-     .kind = FIELD_MAP,
-     AT(raw_inventory, users),
-     .grammar = GRAMMAR_USER,
-     .sub = &user_schema},
-};
-const struct schema inventory_schema = {
-    .title = "an inventory", .size = sizeof(struct raw_inventory), FIELDS(inventory_fields)};
+const struct schema policy_schema = {.title = "a policy",
+                                     .size = sizeof(struct raw_policy),
+                                     FIELDS(policy_fields),
+                                     .block = true,
+                                     .about = "Who may talk to whom, in names."};

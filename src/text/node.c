@@ -111,6 +111,11 @@ static struct node *new_node(const struct building *b, enum node_kind kind, stru
 
     n->kind = kind;
     n->place = place_of(b, token);
+    if (token) {
+        n->start = fy_token_start_mark(token)->input_pos;
+        n->end = fy_token_end_mark(token)->input_pos;
+        n->flow = kind != NODE_SCALAR && n->end > n->start;
+    }
     return n;
 }
 
@@ -128,6 +133,11 @@ static int read_scalar(const struct building *b, struct fy_token *token, struct 
     }
     n->text = arena_text(b->arena, text, len);
     n->quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
+    if (token && (fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED ||
+                  fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED)) {
+        n->start--; /* The marks are inside of the quotes. */
+        n->end++;
+    }
     *ret = n;
     return 0;
 }
@@ -162,6 +172,12 @@ static int put(const struct building *b, struct open *top, struct node *n, struc
     }
     n->key = top->key;
     top->key = NULL;
+    if (n->kind == NODE_SCALAR && !n->end) { /* Nothing there: it stands where it was missed. */
+        const struct node *before = n->key ? n->key : top->node;
+
+        n->place = before->place;
+        n->start = n->end = before->end;
+    }
     *top->tail = n;
     top->tail = &n->next;
     top->node->n_children++;
@@ -234,6 +250,15 @@ static int too_deep(const struct building *b, const struct node *n)
     return -EBADMSG;
 }
 
+/* Where a list or mapping in brackets ends. */
+static size_t end_of(const struct fy_event *e)
+{
+    struct fy_token *token =
+        e->type == FYET_MAPPING_END ? e->mapping_end.mapping_end : e->sequence_end.sequence_end;
+
+    return token ? fy_token_end_mark(token)->input_pos : 0;
+}
+
 /* One event inside the document. */
 static int take(const struct building *b, const struct fy_event *e, struct open stack[SOURCE_DEPTH],
                 size_t *depth, struct node **root)
@@ -252,6 +277,8 @@ static int take(const struct building *b, const struct fy_event *e, struct open 
         assert(top && top->node); /* libfyaml's ends and starts are balanced. */
         if (e->type == FYET_MAPPING_END)
             find_duplicate_keys(b, top->node);
+        if (top->node->flow)
+            top->node->end = end_of(e);
         --*depth;
         return 0;
     }

@@ -17,7 +17,9 @@ enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 struct node {
     enum node_kind kind;
-    bool quoted; /* A scalar in quotes or a block: text, never a number. */
+    bool quoted;       /* A scalar in quotes or a block: text, never a number. */
+    bool flow;         /* A list in [] or a mapping in {}. */
+    size_t start, end; /* Its bytes in the source; of what is not flow, only 'start'. */
     struct place place;
     const char *text; /* NODE_SCALAR; printable is checked by whoever uses it.  No NUL inside. */
     struct node *key; /* In a mapping: this child's key. */

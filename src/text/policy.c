@@ -84,21 +84,6 @@ static void link_group(const struct linking *l, const struct raw_group *raw, str
     const struct raw_label_match *labels = raw->match.items;
 
     *g = (struct group){.name = raw->name.text, .place = raw->name.place};
-    if (raw->match.given + raw->members.given + raw->outside.given != 1) {
-        struct diagnostic *x = diagnostics_add(
-            l->d, CODE_VALUE, &g->place, "the group \"%s\" says %s", g->name,
-            raw->match.given || raw->members.given ? "more than one of match, members, outside"
-                                                   : "none of match, members, outside");
-
-        diagnostic_expected(x, "exactly one of match: {...}, members: [...], outside: true");
-        return;
-    }
-    if (is_layer_word(g->name)) {
-        struct diagnostic *x = diagnostics_add(l->d, CODE_NAME, &g->place,
-                                               "the reserved word \"%s\" as a group", g->name);
-
-        diagnostic_expected(x, "another name");
-    }
     if (raw->outside.given) {
         link_outside(l, raw, g);
         return;
@@ -120,12 +105,6 @@ static void link_group(const struct linking *l, const struct raw_group *raw, str
         m->values = arena_alloc(l->arena, labels[i].values.n, sizeof *m->values);
         for (size_t j = 0; j < labels[i].values.n; j++)
             m->values[m->n_values++] = labels[i].values.items[j].text;
-    }
-    if (!raw->match.n) {
-        struct diagnostic *x = diagnostics_add(l->d, CODE_VALUE, &raw->match.place,
-                                               "no label in the group \"%s\"", g->name);
-
-        diagnostic_expected(x, "at least one label; \"any\" stands for everything");
     }
 }
 
@@ -399,30 +378,6 @@ static struct learned *link_learned(const struct linking *l, const struct raw_le
     return to;
 }
 
-static void check_quarantine(const struct linking *l, const struct rule *r)
-{
-    struct diagnostic *x;
-
-    if (r->match.from.given != r->match.to.given)
-        return;
-    x = diagnostics_add(l->d, CODE_VALUE, &r->place, "the quarantine rule \"%s\" has %s", r->id,
-                        r->match.to.given ? "both from and to" : "neither from nor to");
-    diagnostic_expected(x, "to: what suspects may reach, or from: who may reach suspects");
-}
-
-static void check_except(const struct linking *l, const struct rule *r, const struct raw_rule *raw)
-{
-    const struct match *m = r->except;
-    struct diagnostic *x;
-
-    if (!m || m->from.given || m->to.given || raw->except->service.given || m->n_processes ||
-        m->n_users)
-        return;
-    x = diagnostics_add(l->d, CODE_VALUE, &raw->except->place, "an exception without a field");
-    diagnostic_expected(x, "at least one of from, to, service, process, user; an empty one would "
-                           "undo the whole rule");
-}
-
 static void link_rule(const struct linking *l, enum layer layer, const struct raw_rule *raw)
 {
     struct rule *r = &l->p->rules[l->p->n_rules];
@@ -447,15 +402,6 @@ static void link_rule(const struct linking *l, enum layer layer, const struct ra
     if (raw->except) {
         r->except = arena_alloc(l->arena, 1, sizeof *r->except);
         *r->except = link_match(l, raw->except);
-        check_except(l, r, raw);
-    }
-    if (layer == LAYER_QUARANTINE)
-        check_quarantine(l, r);
-    if (is_layer_word(r->id)) {
-        struct diagnostic *x = diagnostics_add(l->d, CODE_NAME, &r->place,
-                                               "the reserved word \"%s\" as a rule's id", r->id);
-
-        diagnostic_expected(x, "another id");
     }
 }
 

@@ -237,8 +237,8 @@ static void rules_need_what_the_language_says(void **state)
     assert_string_equal(code_of(HEAD "allow: [{id: default" RULE_REST "]\n"), "E-NAME");
     assert_string_equal(code_of(HEAD "quarantine: [{id: a, from: web, to: web" RULE_REST "]\n"),
                         "E-VALUE");
-    assert_string_equal(code_of(HEAD "quarantine: [{id: a" RULE_REST "]\n"), "E-VALUE");
-    assert_string_equal(code_of(HEAD "never: [{id: a, except: {}" RULE_REST "]\n"), "E-VALUE");
+    assert_string_equal(code_of(HEAD "quarantine: [{id: a" RULE_REST "]\n"), "E-MISSING");
+    assert_string_equal(code_of(HEAD "never: [{id: a, except: {}" RULE_REST "]\n"), "E-MISSING");
     assert_string_equal(code_of(HEAD "never: [{id: a, served-by: /x" RULE_REST "]\n"), "E-UNKNOWN");
     assert_string_equal(code_of("suimitsu: 1\ngroups: {n: {outside: [10.0.0.1/8]}}\n"), "E-VALUE");
     assert_string_equal(code_of("suimitsu: 1\ngroups: {n: {outside: true}}\nmode: {n: test}\n"),

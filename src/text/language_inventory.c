@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tables of inventories; see language.h. */
+#include "core/model.h"
+#include "text/fields.h"
+#include "text/language.h"
+
+static const char *const states[] = {"white", "grey", "black", NULL};
+static const char *const enforcers[] = {"host", "edge", "nft", "switch", "none", NULL};
+static const char *const reserved[] = {"any", NULL};
+
+static const struct field label_value = {
+    WORD("labels", raw_label, value, GRAMMAR_VALUE),
+    .expected = "the label's value",
+    .about = "The label's value.",
+};
+static const struct schema label_schema = {
+    .title = "a label", .size = sizeof(struct raw_label), .brief = &label_value};
+
+static const struct field endpoint_fields[] = {
+    {MAP("labels", raw_endpoint, labels, GRAMMAR_NAME, &label_schema), .may_be_empty = true,
+     .expected = "labels, {key: value}", .about = "What groups select by."},
+    {WORDS("addresses", raw_endpoint, addresses, GRAMMAR_ADDRESS), .may_be_empty = true,
+     .expected = "an address, or a list of addresses",
+     .about = "IPv4 and IPv6 addresses; each belongs to one endpoint."},
+    {WORDS("enforcers", raw_endpoint, enforcers, GRAMMAR_ANY), .choices = enforcers,
+     .may_be_empty = true, .expected = "host, edge, nft, switch, a list of them, or none",
+     .about = "Who can check what there: `host` names, ports, programs and users; `edge` names, "
+              "ports and protocol functions; `nft` and `switch` names and ports."},
+    {CHOICE("state", raw_endpoint, state, states),
+     .about = "Trust: `white` when absent; quarantine acts on `black`."},
+};
+static const struct schema endpoint_schema = {
+    .title = "an endpoint", SCHEMA(raw_endpoint, endpoint_fields), .about = "A machine, by name."};
+
+static const struct field user_fields[] = {
+    {WORDS("groups", raw_user, groups, GRAMMAR_NAME), .may_be_empty = true,
+     .expected = "a user group, or a list of them",
+     .about = "The user groups that `\"@group\"` means in rules."},
+};
+static const struct schema user_schema = {
+    .title = "a user", SCHEMA(raw_user, user_fields), .about = "A person, by login name."};
+
+static const struct field inventory_fields[] = {
+    {NUMBER("suimitsu-inventory", raw_inventory, version, 1, 1), .required = true,
+     .expected = "1, the version of the language", .about = "The version of the language: 1."},
+    {MAP("endpoints", raw_inventory, endpoints, GRAMMAR_REF, &endpoint_schema),
+     .may_be_empty = true, .reserved = reserved, .about = "The machines."},
+    {MAP("users", raw_inventory, users, GRAMMAR_USER, &user_schema), .may_be_empty = true,
+     .about = "The people."},
+};
+const struct schema inventory_schema = {.title = "an inventory",
+                                        .size = sizeof(struct raw_inventory),
+                                        FIELDS(inventory_fields),
+                                        .block = true,
+                                        .about = "Who is there: endpoints and users."};
