@@ -132,22 +132,42 @@ static void find_members(struct world *w)
     }
     w->n_members = arena_alloc(w->arena, p->n_groups, sizeof *w->n_members);
     for (size_t i = 0; i < w->inventory->n_endpoints; i++)
-        for (uint32_t g = 0; g < p->n_groups; g++)
-            w->n_members[g] += group_set_has(&w->ends[i].groups, g);
+        for (size_t k = 0; k < w->n_words; k++)
+            for (uint64_t left = w->ends[i].groups.words[k]; left; left &= left - 1)
+                w->n_members[k * WORD_BITS + (size_t)__builtin_ctzll(left)]++;
+}
+
+/* The groups with an entry of each mode: an end is compared with sets, not with entries. */
+struct mode_sets {
+    struct group_set of[MODE_ENFORCE + 1];
+};
+
+static struct mode_sets list_modes(const struct world *w)
+{
+    struct mode_sets sets = {{{NULL}}};
+
+    for (int mode = MODE_NONE; mode <= MODE_ENFORCE; mode++)
+        sets.of[mode] = new_set(w);
+    for (size_t i = 0; i < w->policy->n_modes; i++)
+        set_add(&sets.of[w->policy->modes[i].mode], w->policy->modes[i].group);
+    return sets;
+}
+
+static bool sets_meet(const struct world *w, const struct group_set *a, const struct group_set *b)
+{
+    for (size_t i = 0; i < w->n_words; i++)
+        if (a->words[i] & b->words[i])
+            return true;
+    return false;
 }
 
 /* The strictest among the entries of its groups, else the default. */
-static enum mode mode_of(const struct world *w, const struct end *end)
+static enum mode mode_of(const struct world *w, const struct mode_sets *sets, const struct end *end)
 {
-    enum mode mode = MODE_NONE;
-
-    for (size_t i = 0; i < w->policy->n_modes; i++) {
-        const struct mode_entry *e = &w->policy->modes[i];
-
-        if (group_set_has(&end->groups, e->group) && e->mode > mode)
-            mode = e->mode;
-    }
-    return mode == MODE_NONE ? w->policy->default_mode : mode;
+    for (int mode = MODE_ENFORCE; mode > MODE_NONE; mode--)
+        if (sets_meet(w, &sets->of[mode], &end->groups))
+            return (enum mode)mode;
+    return w->policy->default_mode;
 }
 
 static int by_address(const void *a_, const void *b_)
@@ -267,6 +287,7 @@ struct world *world_new(const struct policy *policy, const struct inventory *inv
 {
     struct arena *arena = arena_new();
     struct world *w = arena_alloc(arena, 1, sizeof *w);
+    struct mode_sets modes;
 
     w->arena = arena;
     w->policy = policy;
@@ -277,13 +298,14 @@ struct world *world_new(const struct policy *policy, const struct inventory *inv
     for (size_t i = 0; i < inventory->n_endpoints; i++)
         w->ends[i].groups = new_set(w);
     find_members(w);
+    modes = list_modes(w);
     for (size_t i = 0; i < inventory->n_endpoints; i++) {
         struct end *end = &w->ends[i];
 
         end->endpoint = &inventory->endpoints[i];
         end->enforcers = end->endpoint->enforcers;
         end->trust = end->endpoint->trust;
-        end->mode = mode_of(w, end);
+        end->mode = mode_of(w, &modes, end);
     }
     find_addresses(w);
     find_outside(w);
