@@ -26,14 +26,15 @@ static const struct command own_commands[] = {
 static const struct command_table own_table = {own_commands, ARRAY_SIZE(own_commands)};
 
 /* To add a file of commands, add its table here and in all_tables(). */
-enum { N_TABLES = 4 };
+enum { N_TABLES = 5 };
 
 static void all_tables(struct command_table tables[N_TABLES])
 {
     tables[0] = policy_commands;
     tables[1] = online_commands;
     tables[2] = format_commands;
-    tables[3] = own_table;
+    tables[3] = language_commands;
+    tables[4] = own_table;
 }
 
 static int run_completion(const struct invocation *in)

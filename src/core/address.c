@@ -57,7 +57,8 @@ int address_parse_prefix(const char *s, struct address *ret_a, uint8_t *ret_len)
     v4 = strchr(text, ':') == NULL;
     if (address_parse(text, &a) < 0)
         return -EINVAL;
-    if (number_parse(slash + 1, strlen(slash + 1), v4 ? 32 : 128, &len) < 0)
+    if (number_parse(slash + 1, strlen(slash + 1), v4 ? 32 : 128, &len) < 0 ||
+        (slash[1] == '0' && slash[2]))
         return -EINVAL;
     *ret_len = (uint8_t)(v4 ? len + 96 : len);
     if (clear_host_bits(&a, *ret_len)) {

@@ -290,10 +290,11 @@ static void empty_list(const struct decoder *dec, const struct field *f, const s
     diagnostic_expected(x, "at least one value, or the field left out");
 }
 
-/* A section whose content is still missing ("allow:") is an empty one. */
+/* A section whose content is still missing ("allow:", or null in JSON) is an empty one. */
 static bool is_nothing(const struct node *n)
 {
-    return n->kind == NODE_SCALAR && !n->quoted && !n->text[0];
+    return n->kind == NODE_SCALAR && !n->quoted &&
+           (!n->text[0] || strcmp(n->text, "null") == 0 || strcmp(n->text, "~") == 0);
 }
 
 /* The values of a field that takes one or a list. */
