@@ -8,3 +8,4 @@ extern const struct command_table policy_commands;   /* policy.c: what needs no 
 extern const struct command_table online_commands;   /* online.c: what asks the controller */
 extern const struct command_table format_commands;   /* format.c: policy fmt */
 extern const struct command_table language_commands; /* language.c: policy schema */
+extern const struct command_table template_commands; /* template.c: policy template */
