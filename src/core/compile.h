@@ -3,14 +3,31 @@
  *
  * What
  * ====
- * compile() puts policy and inventory together and numbers what the policy tells apart:
+ * A compiled policy holds policy and inventory in numbers, and numbers what the policy tells apart:
  *
- *     endpoints, outside prefixes --> identities        (same groups that rules name, same
- * enforcers) ports                       --> service classes   (covered by the same services)
+ *     endpoints, outside prefixes --> identities        (same groups, same enforcers)
+ *     ports                       --> service classes   (covered by the same services)
  *     program files, users        --> classes           (named by the same fields)
  *
  * compiled_program() then writes the tables of core/program.h for one endpoint.  Its entries depend
  * on the endpoint's identity alone, never on the number of endpoints.
+ *
+ * Changes cost what they touch
+ * ============================
+ * A policy is compiled once; then rules, groups, services, endpoints and users are put and removed
+ * one by one, and compiled_commit() works out what that means: which identities come and go, which
+ * pairs of identities have other entries, which addresses another identity.  Only those pairs are
+ * looked at.  compiled_delta() answers, for one endpoint, what turns its former program into the
+ * present one, also without looking at the rest.  What a change then costs:
+ *
+ *     a trust state, an address        that endpoint's addresses
+ *     a rule                           the pairs of identities that it takes
+ *     labels, or a member of a group   the pairs of the identities that came or went
+ *     a service                        the rules that use it or overlap with it
+ *     a group's labels; a mode         one look at each endpoint
+ *     a user group named first or last one look at each user
+ *
+ * The result is the same, byte for byte, as compiling everything again with the former numbers.
  *
  * Who checks what
  * ===============
@@ -23,14 +40,15 @@
  *
  * Time
  * ====
- * Expired rules are left out.  compiled_next_change() tells when to compile again.
+ * Expired rules are left out.  compiled_next_change() tells when to commit again.
  *
- * Numbers stay
+ * Rules of use
  * ============
- * With 'previous', what both versions tell apart keeps its number, so that a small change of the
- * policy is a small change of the tables (wire/delta.h). */
+ * Nothing is borrowed: what is put is copied.  Names are resolved by the policy that is given with
+ * them.  After an error of compiled_commit() only compiled_free() is allowed. */
 #pragma once
 
+#include "core/delta.h"
 #include "core/model.h"
 #include "core/program.h"
 
@@ -39,12 +57,12 @@ struct compile_options {
     int64_t now_s;
     const struct program_lifeline *lifeline; /* The controller's addresses. */
     size_t n_lifeline;
-    const struct compiled *previous; /* NULL: none. */
+    const struct compiled *previous; /* What both tell apart keeps its number; NULL: none. */
 };
 
 struct compiled;
 
-/* 'policy' and 'inventory' are borrowed and must outlive '*ret_c'; 'previous' is only read.
+/* Compiles everything; 'previous' is only read.
  * -E2BIG: more identities, classes or rules than a program can number; '*ret_what' (static) says
  * which. */
 int compile(const struct policy *policy, const struct inventory *inventory,
@@ -52,10 +70,45 @@ int compile(const struct policy *policy, const struct inventory *inventory,
 void compiled_free(struct compiled *c);
 DEFINE_CLEANUP(struct compiled, compiled_free)
 
+/* ---- changes: put and removed now, in force with the next commit ---- */
+
+/* Adds, or replaces what has this name.  What is equal costs nothing later.  An endpoint takes its
+ * addresses from whoever had them. */
+void compiled_put_endpoint(struct compiled *c, const struct endpoint *e);
+void compiled_put_user(struct compiled *c, const struct user *u);
+void compiled_put_group(struct compiled *c, const struct group *g);
+void compiled_put_service(struct compiled *c, const struct service *s);
+void compiled_put_rule(struct compiled *c, const struct policy *p, const struct rule *r);
+
+/* -ENOENT: there is none of this name.  A group or service that rules still name matches nothing
+ * until it is put again. */
+int compiled_remove_endpoint(struct compiled *c, const char *name);
+int compiled_remove_user(struct compiled *c, const char *name);
+int compiled_remove_group(struct compiled *c, const char *name);
+int compiled_remove_service(struct compiled *c, const char *name);
+int compiled_remove_rule(struct compiled *c, const char *id);
+
+int compiled_set_trust(struct compiled *c, const char *endpoint, enum trust trust); /* -ENOENT */
+void compiled_set_modes(struct compiled *c, const struct policy *p);
+
+/* Puts all that these have and removes what they lack: cost by their size. */
+void compiled_put_all(struct compiled *c, const struct policy *p, const struct inventory *i);
+
+/* Makes all changes since the last commit the compiled policy of this revision.
+ * -E2BIG: as compile(). */
+int compiled_commit(struct compiled *c, uint64_t revision, int64_t now_s, const char **ret_what);
+
+/* ---- results ---- */
+
 /* The program of the endpoint with this name; it passes program_check().
  * -ENOENT: no such endpoint.  -E2BIG: a table is over its limit; '*ret_what' (static) names it. */
-int compiled_program(const struct compiled *c, const char *endpoint, struct program **ret_p,
+int compiled_program(struct compiled *c, const char *endpoint, struct program **ret_p,
                      const char **ret_what);
+
+/* What turns the program that this endpoint had at 'revision' into the present one.
+ * -ESTALE: too long ago, or too much has changed: send the program.  -ENOENT: no such endpoint. */
+int compiled_delta(struct compiled *c, const char *endpoint, uint64_t revision,
+                   struct delta **ret_d);
 
 /* The next instant at which a rule expires; MODEL_NEVER_EXPIRES: never. */
 int64_t compiled_next_change(const struct compiled *c);
@@ -65,3 +118,7 @@ size_t compiled_n_identities(const struct compiled *c);
 
 /* 0: no such endpoint. */
 identity_t compiled_identity(const struct compiled *c, const char *endpoint);
+
+/* The id of the rule that had this number at 'revision', which is the present one or one that
+ * compiled_delta() still knows; NULL: there was none, or too long ago. */
+const char *compiled_rule_name(const struct compiled *c, uint64_t revision, uint32_t number);

@@ -2,8 +2,9 @@
 /* Sets of bits and sorted tables; see world.h. */
 #include "core/world.h"
 
-#include <assert.h>
 #include <errno.h>
+
+#include "core/outside.h"
 
 enum { WORD_BITS = 64 };
 
@@ -194,91 +195,35 @@ static void find_addresses(struct world *w)
 
 /* ---- the outside ---- */
 
-/* What no single machine has: RFC 1112, RFC 919, RFC 4291 section 2.7. */
-static const struct prefix multicast[] = {
-    {{{[10] = 0xff, [11] = 0xff, [12] = 0xe0}}, 100},            /* 224.0.0.0/4 */
-    {{{[10] = 0xff, [11] = 0xff, 0xff, 0xff, 0xff, 0xff}}, 128}, /* 255.255.255.255 */
-    {{{0xff}}, 8},                                               /* ff00::/8 */
-};
-
-struct outside_prefix {
-    struct prefix prefix;
-    uint32_t group; /* UINT32_MAX: of no group. */
-};
-
-static int by_prefix(const void *a_, const void *b_)
+static void find_outside(struct world *w)
 {
-    const struct outside_prefix *a = a_, *b = b_;
-    int c = address_compare(&a->prefix.address, &b->prefix.address);
-
-    if (!c)
-        c = a->prefix.length - b->prefix.length;
-    return c ? c : (a->group > b->group) - (a->group < b->group);
-}
-
-static struct outside_prefix *list_prefixes(const struct policy *p, size_t *ret_n)
-{
-    size_t n = 1 + ARRAY_SIZE(multicast), at = 1;
+    const struct policy *p = w->policy;
+    CLEANUP(free_voidp) void *memory = NULL;
+    CLEANUP(outside_done) struct outside cut = {.prefixes = NULL};
     struct outside_prefix *all;
+    size_t n = 0;
 
     for (size_t g = 0; g < p->n_groups; g++)
         n += p->groups[g].n_prefixes;
-    all = xcalloc(n, sizeof *all);
-    all[0].group = UINT32_MAX; /* ::/0 is always there. */
-    for (size_t i = 0; i < ARRAY_SIZE(multicast); i++)
-        all[at++] = (struct outside_prefix){multicast[i], UINT32_MAX};
+    all = memory = xcalloc(n, sizeof *all);
+    n = 0;
     for (size_t g = 0; g < p->n_groups; g++)
         for (size_t i = 0; i < p->groups[g].n_prefixes; i++)
-            all[at++] = (struct outside_prefix){p->groups[g].prefixes[i], (uint32_t)g};
-    qsort(all, n, sizeof *all, by_prefix);
-    *ret_n = n;
-    return all;
-}
+            all[n++] = (struct outside_prefix){p->groups[g].prefixes[i], (uint32_t)g};
+    cut = outside_cut(all, n);
+    w->n_outside = cut.n_nodes;
+    w->outside = arena_alloc(w->arena, cut.n_nodes, sizeof *w->outside);
+    for (size_t i = 0; i < cut.n_nodes; i++) {
+        const struct outside_node *node = &cut.nodes[i];
+        struct outside_range *range = &w->outside[i];
 
-static bool is_multicast(const struct prefix *p)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(multicast); i++)
-        if (p->length >= multicast[i].length &&
-            address_in_prefix(&p->address, &multicast[i].address, multicast[i].length))
-            return true;
-    return false;
-}
-
-/* In sorted order a prefix follows all that hold it, so these are a stack: each range has the
- * groups of the range around it, and its own. */
-static void find_outside(struct world *w)
-{
-    CLEANUP(free_voidp) void *memory = NULL;
-    const struct outside_prefix *all;
-    size_t n, depth = 0;
-    size_t stack[129]; /* One for each length. */
-
-    memory = list_prefixes(w->policy, &n);
-    all = memory;
-    w->outside = arena_alloc(w->arena, n, sizeof *w->outside);
-    for (size_t i = 0; i < n; i++) {
-        const struct prefix *p = &all[i].prefix;
-        struct outside_range *range = w->n_outside ? &w->outside[w->n_outside - 1] : NULL;
-
-        if (!range || p->length != range->prefix.length ||
-            address_compare(&p->address, &range->prefix.address) != 0) {
-            range = &w->outside[w->n_outside++];
-            assert(range); /* For clang's analyzer: arenas never return NULL. */
-            *range = (struct outside_range){*p, new_set(w), is_multicast(p)};
-            while (depth) {
-                const struct prefix *around = &w->outside[stack[depth - 1]].prefix;
-
-                if (address_in_prefix(&p->address, &around->address, around->length))
-                    break;
-                depth--;
-            }
-            if (depth)
-                memcpy(range->groups.words, w->outside[stack[depth - 1]].groups.words,
-                       w->n_words * sizeof(uint64_t));
-            stack[depth++] = w->n_outside - 1;
-        }
-        if (all[i].group != UINT32_MAX)
-            set_add(&w->outside[w->n_outside - 1].groups, all[i].group);
+        *range = (struct outside_range){node->prefix, new_set(w), node->is_multicast};
+        if (node->around != UINT32_MAX)
+            memcpy(range->groups.words, w->outside[node->around].groups.words,
+                   w->n_words * sizeof(uint64_t));
+        for (size_t k = node->first; k < node->first + node->n; k++)
+            if (cut.prefixes[k].group != OUTSIDE_NO_GROUP)
+                set_add(&range->groups, cut.prefixes[k].group);
     }
 }
 

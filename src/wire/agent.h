@@ -17,7 +17,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "core/program.h"
-#include "wire/delta.h"
+#include "core/delta.h"
 
 enum {
     AGENT_PROTOCOL_VERSION = 1,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What wire/frame.h, wire/delta.h and wire/agent.h promise. */
+/* What wire/frame.h, core/delta.h and wire/agent.h promise. */
 #include "unit/test.h"
 
 #include <errno.h>

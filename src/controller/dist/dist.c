@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "controller/dist/enforcer.h"
 #include "controller/json.h"
-#include "wire/delta.h"
+#include "core/delta.h"
 #include "wire/frame.h"
 
 enum {

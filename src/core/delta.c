@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Both tables are sorted, so making and applying are merges; see delta.h. */
-#include "wire/delta.h"
+#include "core/delta.h"
 
 #include <errno.h>
 
