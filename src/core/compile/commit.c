@@ -305,13 +305,21 @@ static void add_next_prefixes(struct committing *k)
 static void take_rows(struct committing *k, struct rows *rows, struct address_rows *addresses)
 {
     struct compiled *c = k->c;
+    struct list sources[2] = {{.n = 0}, {.n = 0}};
+    uint32_t source = TABLE_NONE;
 
     for (size_t i = 0; i < k->pairs.n; i++) {
         uint32_t from = (uint32_t)(k->pairs.items[i] >> 32), to = (uint32_t)k->pairs.items[i];
 
-        if (c->identity[from].is_used && c->identity[to].is_used)
-            compile_pair(c, from, to, rows);
+        if (!c->identity[from].is_used || !c->identity[to].is_used)
+            continue;
+        if (from != source)
+            compile_source(c, from, sources);
+        source = from;
+        compile_pair(c, from, to, sources, rows);
     }
+    free(sources[0].items);
+    free(sources[1].items);
     for (size_t i = 0; i < k->prefixes.n; i += PREFIX_WORDS) {
         struct prefix p = {.length = (uint8_t)k->prefixes.items[i]};
         struct address_row row;
@@ -349,7 +357,8 @@ static void look_before(struct committing *k)
         if (x == TABLE_NONE)
             continue;
         GROW(k->step.moved, k->step.n_moved, k->step.moved_room);
-        k->step.moved[k->step.n_moved++] = (struct moved){h, x, numbering_number(&c->identities, x)};
+        k->step.moved[k->step.n_moved++] =
+            (struct moved){h, x, numbering_number(&c->identities, x)};
     }
 }
 

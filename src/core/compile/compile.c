@@ -194,16 +194,23 @@ static void add_template(const struct template *t, identity_t local, identity_t 
     }
 }
 
-void compile_pair(struct compiled *c, uint32_t from, uint32_t to, struct rows *rows)
+/* For all pairs of one source, 'sources' are the rules that take it, found by compile_source(). */
+void compile_source(const struct compiled *c, uint32_t from, struct list sources[2])
 {
-    struct list *candidates = &c->scratch.candidates, *rules = &c->scratch.rules;
+    for (int quarantine = 0; quarantine < 2; quarantine++)
+        find_candidates(c, from, quarantine, 0, &sources[quarantine]);
+}
+
+void compile_pair(struct compiled *c, uint32_t from, uint32_t to, const struct list sources[2],
+                  struct rows *rows)
+{
+    struct list *rules = &c->scratch.rules;
     identity_t from_number = numbering_number(&c->identities, from);
     identity_t to_number = numbering_number(&c->identities, to);
 
     for (int suspect = SUSPECT_NONE; suspect <= SUSPECT_DESTINATION; suspect++) {
-        if (!is_possible(c, from, to, (enum suspect)suspect))
-            continue;
-        find_candidates(c, from, suspect != SUSPECT_NONE, 0, candidates);
+        const struct list *candidates = &sources[suspect != SUSPECT_NONE];
+
         rules->n = 0;
         for (size_t i = 0; i < candidates->n; i++) {
             uint32_t rule = candidates->items[i];
@@ -212,7 +219,7 @@ void compile_pair(struct compiled *c, uint32_t from, uint32_t to, struct rows *r
                 takes(c, rule_span(c->objects[KIND_RULE][rule].words, false, SPAN_TO), to))
                 list_add(rules, with_except(c, rule, from, to));
         }
-        if (!rules->n)
+        if (!rules->n || !is_possible(c, from, to, (enum suspect)suspect))
             continue;
         for (int in = 0; in < 2; in++)
             add_template(pair_template(c, rules->items, rules->n,

@@ -150,7 +150,7 @@ struct address_rows {
     size_t n, room;
 };
 
-struct moved { /* An endpoint with another identity. */
+struct moved {                 /* An endpoint with another identity. */
     uint32_t endpoint, handle; /* Handles of both. */
     identity_t before;         /* Its former number. */
 };
@@ -303,8 +303,11 @@ struct entries {
     size_t n, room;
 };
 void compile_entries(struct compiled *c, uint32_t identity, struct entries *to);
-/* Both programs' entries for connections from one to the other. */
-void compile_pair(struct compiled *c, uint32_t from, uint32_t to, struct rows *rows);
+/* Both programs' entries for connections from one to the other; 'sources' are the rules that take
+ * the source: plain ones and those of quarantine. */
+void compile_source(const struct compiled *c, uint32_t from, struct list sources[2]);
+void compile_pair(struct compiled *c, uint32_t from, uint32_t to, const struct list sources[2],
+                  struct rows *rows);
 /* Identities that some rule lets this one meet: as source, or as destination. */
 void compile_remotes(struct compiled *c, uint32_t identity, bool is_source, struct list *to);
 void compile_head(struct compiled *c, uint32_t endpoint, struct program *p);
