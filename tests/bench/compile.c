@@ -17,7 +17,7 @@
 
 #include "base/base.h"
 #include "core/compile.h"
-#include "core/compiled.h" /* compile_entries(): the tables, without copies of the addresses. */
+#include "core/compile/compiled.h" /* compile_entries(): the tables, without copies of the addresses. */
 
 enum { DEFAULT_CHANGES = 200, NAME = 24, FIRST_PORT = 1000, RULES_OF_NOBODY = 50000 };
 

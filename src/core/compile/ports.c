@@ -105,7 +105,7 @@ static void cut(struct cutting *k, const struct window *w, const struct range *c
         GROW(k->cuts, k->n, k->room);
         k->cuts[k->n++] =
             (struct cut){w->protocol, (uint16_t)points[i], (uint16_t)(points[i + 1] - 1),
-                           class_of(k, active, n_active)};
+                         class_of(k, active, n_active)};
     }
 }
 
@@ -134,8 +134,7 @@ static void cut_again(struct cutting *k, struct window w)
     const struct range **inside = memory;
     size_t first = first_slice_from(c, w.protocol, w.low ? w.low - 1 : 0), end = first, n = 0;
 
-    while (end < c->n_cuts && c->cuts[end].protocol == w.protocol &&
-           c->cuts[end].low <= w.high + 1)
+    while (end < c->n_cuts && c->cuts[end].protocol == w.protocol && c->cuts[end].low <= w.high + 1)
         end++;
     if (end > first) {
         w.low = c->cuts[first].low < w.low ? c->cuts[first].low : w.low;
@@ -258,8 +257,7 @@ static bool derive(struct compiled *c, uint32_t service)
         const uint32_t *port = w + 1 + (size_t)i * PORT_WORDS;
 
         for (size_t k = first_slice_from(c, (uint8_t)port[0], port[1]);
-             k < c->n_cuts && c->cuts[k].protocol == port[0] && c->cuts[k].low <= port[2];
-             k++)
+             k < c->n_cuts && c->cuts[k].protocol == port[0] && c->cuts[k].low <= port[2]; k++)
             list_add(&classes, c->cuts[k].class);
     }
     list_sort(&classes);
