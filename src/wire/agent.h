@@ -16,8 +16,8 @@
 
 #include "base/base.h"
 #include "base/buf.h"
-#include "core/program.h"
 #include "core/delta.h"
+#include "core/program.h"
 
 enum {
     AGENT_PROTOCOL_VERSION = 1,
