@@ -205,7 +205,8 @@ static void find_outside(struct world *w)
 
     for (size_t g = 0; g < p->n_groups; g++)
         n += p->groups[g].n_prefixes;
-    all = memory = xcalloc(n, sizeof *all);
+    memory = xcalloc(n, sizeof *all);
+    all = memory;
     n = 0;
     for (size_t g = 0; g < p->n_groups; g++)
         for (size_t i = 0; i < p->groups[g].n_prefixes; i++)

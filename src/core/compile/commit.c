@@ -500,14 +500,10 @@ static void drop_identities(struct compiled *c)
     }
 }
 
-static bool replace(struct list *old, struct list *with)
+static void replace(struct list *old, const struct list *with)
 {
-    bool changed = old->n != with->n ||
-                   (old->n && memcmp(old->items, with->items, old->n * sizeof *old->items) != 0);
-
     free(old->items);
     *old = *with;
-    return changed;
 }
 
 /* Classes of services and users that a rule takes. */
@@ -537,8 +533,8 @@ static void derive_rule(struct compiled *c, uint32_t rule)
                 lists_meet(refs,
                            (struct view){c->class_refs[i].items, (uint32_t)c->class_refs[i].n}))
                 list_add(&users, (uint32_t)i);
-        (void)replace(&s->services[except], &services);
-        (void)replace(&s->users[except], &users);
+        replace(&s->services[except], &services);
+        replace(&s->users[except], &users);
     }
     s->stamp = ++c->last_stamp;
 }

@@ -276,7 +276,7 @@ void commit_touch_rule(struct compiled *c, uint32_t rule);
 void member_index_group(struct compiled *c, uint32_t group, bool add);
 bool member_same_labels(const uint32_t *a, const uint32_t *b); /* Two endpoints' words. */
 void member_update(struct compiled *c, uint32_t endpoint);
-void member_drop_identity(struct compiled *c, uint32_t identity);
+void member_drop_identity(struct compiled *c, uint32_t handle);
 void member_cut_outside(struct compiled *c);
 uint32_t member_owner(const struct compiled *c, const struct address *a); /* Or TABLE_NONE. */
 void member_own(struct compiled *c, uint32_t endpoint, bool add);

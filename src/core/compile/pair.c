@@ -354,7 +354,8 @@ static uint8_t refine(struct work *k, uint32_t service, const struct value *base
 
     if (k->own_users.n == 1 && k->own_processes.n == 1)
         return 0;
-    by_user = memory = xcalloc(k->own_users.n, sizeof(struct value));
+    memory = xcalloc(k->own_users.n, sizeof(struct value));
+    by_user = memory;
     for (size_t u = 1; u < k->own_users.n; u++) {
         by_user[u] = ask(k, service, ELSE, k->own_users.items[u]);
         if (same(&by_user[u], base))

@@ -241,8 +241,7 @@ int compiled_set_trust(struct compiled *c, const char *endpoint, enum trust trus
         return -ENOENT;
     words = o->is_staged ? o->next : o->words;
     for (size_t i = 0; i < (o->is_staged ? o->n_next : o->n_words); i++)
-        list_add(&w, words[i]);
-    w.items[ENDPOINT_TRUST] = trust;
+        list_add(&w, i == ENDPOINT_TRUST ? (uint32_t)trust : words[i]);
     visit_references(&again, KIND_ENDPOINT, w.items);
     numbering_use_again(&c->names[KIND_ENDPOINT], handle);
     stage(c, KIND_ENDPOINT, handle, &w);
