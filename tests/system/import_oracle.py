@@ -1,0 +1,293 @@
+"""First-match evaluators of the original rule sets, written apart from the importer: they walk the
+rules one by one with one packet, and never resolve a shadow.
+
+A packet opens a connection: state new, TCP flags SYN alone.  An evaluator answers with a Verdict, or
+with None where the outcome depends on a condition that the ledger lists (what a policy has no words
+for).  A condition that the evaluator does not know has to be in the ledger: else the test fails."""
+import ipaddress
+import json
+import random
+import re
+import shlex
+from dataclasses import dataclass, field
+
+NUMBERS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58, "ipv6-icmp": 58, "gre": 47, "esp": 50,
+           "ah": 51, "ahp": 51, "vrrp": 112, "igmp": 2, "ospf": 89, "sctp": 132, "eigrp": 88,
+           "pim": 103, "udplite": 136}
+V4_OF_V6 = {1: 3, 3: 11, 4: 12, 128: 8, 129: 0}
+MULTICAST = [ipaddress.ip_network(n) for n in ("224.0.0.0/4", "255.255.255.255/32", "ff00::/8")]
+
+
+@dataclass
+class Packet:
+    src: object
+    dst: object
+    proto: int              # ICMPv6 is 58.
+    port: int = 0           # Or the ICMP type of its family.
+    sport: int = 40000
+    iif: str = "elsewhere0"
+    oif: str = "elsewhere0"
+
+    def to_multicast(self):
+        return any(self.dst.version == n.version and self.dst in n for n in MULTICAST)
+
+    def query(self):
+        q = {"from": str(self.src), "to": str(self.dst), "protocol": self.proto}
+        if self.proto in (6, 17):
+            q["port"] = self.port
+        elif self.proto == 1:
+            q["type"] = self.port
+        elif self.proto == 58:
+            q["protocol"], q["type"] = 1, V4_OF_V6[self.port]
+        return q
+
+
+@dataclass
+class Verdict:
+    accept: bool
+    line: object            # Of the deciding rule; None: a policy.
+    named: bool = False     # Some condition on the way names the destination.
+    proto: bool = False     # Some condition on the way names the protocol.
+
+
+class Unknown(Exception):
+    """The outcome depends on what the ledger lists."""
+
+
+class Undecided(Exception):
+    """A condition that neither the evaluator nor the ledger knows."""
+
+
+@dataclass
+class Ledger:
+    """Lines that the ledger lists, with their reasons."""
+    entries: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document):
+        own = cls()
+        for e in document["ledger"]:
+            own.entries.setdefault(e.get("line"), []).append((e["effect"], e["reason"]))
+        return own
+
+    def says(self, line, *words):
+        return any(effect != "same" and any(w in reason for w in words)
+                   for effect, reason in self.entries.get(line, []))
+
+    def inexact(self, line):
+        return self.says(line, "also asks for", "source port that only")
+
+
+# ---- iptables ----
+
+class Iptables:
+    def __init__(self, text, v6=False):
+        self.v6 = v6
+        self.chains, self.policies, self.policy_lines = {}, {}, {}
+        table = "filter"
+        for number, line in enumerate(text.splitlines(), 1):
+            words = shlex.split(line, comments=False) if not line.startswith("#") else []
+            if not words:
+                continue
+            if words[0][0] == "*":
+                table = words[0][1:]
+            if table != "filter" or words[0] == "COMMIT" or words[0][0] == "*":
+                continue
+            if words[0][0] == "[":
+                words = words[1:]
+            if words[0][0] == ":" or words[0] in ("-P", "-N"):
+                name, policy = (words[0][1:], words[1]) if words[0][0] == ":" else \
+                    (words[1], words[2] if words[0] == "-P" else "-")
+                self.chains.setdefault(name, [])
+                self.policies[name] = policy
+                self.policy_lines[name] = number
+            elif words[0] == "-A":
+                self.policy_lines.setdefault(words[1], number)
+                self.chains.setdefault(words[1], []).append((number, words[2:]))
+
+    def lines(self):
+        return [(n, w) for rules in self.chains.values() for n, w in rules]
+
+    def judge(self, chain, p, ledger):
+        """None: the original says nothing of such packets."""
+        if chain not in self.chains:
+            return None
+        verdict = self.walk(chain, p, ledger, False, False)
+        if verdict:
+            return verdict
+        return Verdict(self.policies.get(chain) == "ACCEPT", self.policy_lines.get(chain))
+
+    def walk(self, chain, p, ledger, named, proto):
+        """None: the packet fell off the chain's end, or was returned."""
+        for number, words in self.chains[chain]:
+            matches, unsure, names, asks, target, goto = self.match(words, p, number)
+            if not matches or target is None:
+                continue
+            if unsure:
+                if not ledger.inexact(number):
+                    raise Undecided(f"line {number}: {words}")
+                raise Unknown
+            if target in ("ACCEPT", "DROP", "REJECT"):
+                return Verdict(target == "ACCEPT", number, named or names, proto or asks)
+            if target == "RETURN":
+                return None
+            found = self.walk(target, p, ledger, named or names, proto or asks)
+            if found or goto:
+                return found
+        return None
+
+    def match(self, words, p, number):
+        matches, unsure, named, proto, target, goto = True, False, False, False, None, False
+        i = 0
+
+        def value():
+            nonlocal i
+            i += 1
+            return words[i - 1]
+
+        def networks(text, address):
+            hit = False
+            for part in text.split(","):
+                if "-" in part:
+                    low, high = map(ipaddress.ip_address, part.split("-"))
+                    hit |= low <= address <= high
+                else:
+                    hit |= address in ipaddress.ip_network(part, strict=False)
+            return hit
+
+        def ports(text, port):
+            for part in text.split(","):
+                low, _, high = part.partition(":")
+                high = high or (65535 if ":" in part else low)
+                if int(low or 0) <= port <= int(high):
+                    return True
+            return False
+
+        while i < len(words):
+            negated = words[i] == "!"
+            i += negated
+            w = value()
+            if w in ("-j", "-g"):
+                target, goto = value(), w == "-g"
+                if target in ("LOG", "TCPMSS", "MARK", "NFLOG", "CT"):
+                    target = None
+                    break
+                continue
+            if w in ("-m", "--comment", "--reject-with"):
+                value()
+                continue
+            if w in ("-s", "--src-range"):
+                hit = networks(value(), p.src)
+            elif w in ("-d", "--dst-range"):
+                hit, named = networks(value(), p.dst), True
+            elif w == "-p":
+                name = value()
+                hit = name == "all" or p.proto == (NUMBERS.get(name) or int(name))
+                proto = True
+            elif w == "-i":
+                hit = interface(value(), p.iif)
+            elif w == "-o":
+                hit = interface(value(), p.oif)
+            elif w in ("--dport", "--dports"):
+                hit = p.proto in (6, 17) and ports(value(), p.port)
+                if negated and p.proto not in (6, 17):
+                    hit = True
+            elif w in ("--sport", "--sports"):
+                value()
+                unsure = True
+                continue
+            elif w in ("--icmp-type", "--icmpv6-type"):
+                t = value()
+                names = {"echo-request": 128 if self.v6 else 8}
+                hit = p.proto in (1, 58) and p.port == int(names.get(t, t))
+            elif w in ("--state", "--ctstate"):
+                hit = "NEW" in value().split(",")
+            elif w == "--tcp-flags":
+                mask, flags = value().split(","), value().split(",")
+                wanted = [] if flags == ["NONE"] else flags
+                hit = (["SYN"] if "SYN" in mask or mask == ["ALL"] else []) == wanted
+            elif w == "--syn":
+                hit = True
+            else:
+                while i < len(words) and words[i][0] != "-" and words[i] != "!":
+                    i += 1
+                unsure = True
+                continue
+            matches &= hit != negated
+        return matches, unsure, named, proto, target, goto
+
+
+def interface(pattern, name):
+    return name.startswith(pattern[:-1]) if pattern[-1] in "+*" else name == pattern
+
+
+# ---- packets ----
+
+def interesting_addresses(text, v6):
+    found = set()
+    for token in re.findall(r"[0-9a-fA-F:.]+(?:/[0-9.]+)?", text):
+        try:
+            net = ipaddress.ip_network(token, strict=False)
+        except ValueError:
+            continue
+        if (net.version == 6) != v6 or net.prefixlen == 0:
+            continue
+        for n in (int(net[0]) - 1, int(net[0]), int(net[-1]), int(net[-1]) + 1,
+                  int(net[0]) + net.num_addresses // 2):
+            if 0 < n < 2 ** (128 if v6 else 32):
+                found.add(ipaddress.IPv6Address(n) if v6 else ipaddress.IPv4Address(n))
+    return sorted(found)
+
+
+def interesting_ports(text):
+    found = {1, 22, 80, 1023, 1024, 65535}
+    for token in re.findall(r"\d+", text):
+        found |= {p for p in (int(token) - 1, int(token), int(token) + 1) if 0 < p < 65536}
+    return sorted(found)
+
+
+def is_odd(address):
+    """Addresses that no policy speaks of: loopback, and what maps IPv4 into IPv6."""
+    return address.is_loopback or int(address) == 0 or \
+        (address.version == 6 and int(address) >> 118 == 0)
+
+
+class Packets:
+    """Seeded, biased to what stands in the text and one beside it."""
+
+    def __init__(self, text, seed, v6=False, interfaces=()):
+        self.random = random.Random(seed)
+        self.v6 = v6
+        self.addresses = interesting_addresses(text, v6) or [
+            ipaddress.ip_address("fd00::1" if v6 else "10.0.0.1")]
+        self.ports = interesting_ports(text)
+        self.interfaces = list(interfaces) + ["elsewhere0"]
+
+    def address(self):
+        r = self.random
+        while True:
+            if r.random() < 0.8:
+                a = r.choice(self.addresses)
+            elif self.v6:
+                a = ipaddress.IPv6Address(r.choice([0x2001, 0xfd00]) << 112 | r.getrandbits(112))
+            else:
+                a = ipaddress.IPv4Address(r.getrandbits(32))
+            if not is_odd(a):
+                return a
+
+    def packet(self, src=None, dst=None):
+        r = self.random
+        while True:
+            p = Packet(src or self.address(), dst or self.address(), 6,
+                       sport=r.choice([20, 53, 80, 1023, 1024, 33000, 65535]),
+                       iif=r.choice(self.interfaces), oif=r.choice(self.interfaces))
+            if p.src != p.dst:
+                break
+        p.proto = r.choice([6, 6, 6, 17, 17, 58 if self.v6 else 1, 47, 112, 89])
+        if p.proto in (6, 17):
+            p.port = r.choice(self.ports) if r.random() < 0.9 else r.randint(1, 65535)
+        elif p.proto == 1:
+            p.port = r.choice([0, 3, 8, 8, 11, 13, 5])
+        elif p.proto == 58:
+            p.port = r.choice([1, 3, 128, 128, 129])
+        return p

@@ -1,0 +1,264 @@
+"""suimitsu policy import: the draft gives the verdicts of the original, wherever the ledger does not
+say otherwise; findings, ledger, files and exit codes."""
+import ipaddress
+import json
+import os
+import pathlib
+import random
+import subprocess
+
+import pytest
+
+from import_oracle import Iptables, Ledger, Packets, Undecided, Unknown, interface
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+SUIMITSU = ROOT / "build/bin/suimitsu"
+FIXTURES = HERE / "fixtures/import"
+INHERITED = pathlib.Path(os.environ.get("SUIMITSU_INHERITED_RULES",
+                                        ROOT.parent / "shared/data/inherited-input-chain.rules"))
+NO_WORDS = "have no words"
+
+
+def run(*args, stdin="", cwd=None):
+    done = subprocess.run([SUIMITSU, *map(str, args)], input=stdin, text=True, capture_output=True,
+                          timeout=120, cwd=cwd)
+    assert done.returncode >= 0, f"ended by signal {-done.returncode}: {done.stderr}"
+    return done
+
+
+def write_draft(folder, *files, options=()):
+    """The document of an import that wrote its draft into 'folder'."""
+    done = run("policy", "import", *files, *options, "--output", folder, "-o", "json")
+    assert done.returncode in (0, 9), done.stderr + done.stdout
+    document = json.loads(done.stdout)
+    assert (done.returncode == 9) == (document["not_carried_over"] > 0)
+    return document
+
+
+def check_draft(folder):
+    done = run("policy", "check", folder / "policy.yaml", "--inventory", folder / "inventory.yaml")
+    assert done.returncode == 0, done.stderr
+
+
+def ask(folder, packets):
+    done = run("policy", "verdict", folder / "policy.yaml", "--inventory",
+               folder / "inventory.yaml", "--queries", "-",
+               stdin="".join(json.dumps(p.query()) + "\n" for p in packets))
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def listed(verdict, packet, ledger, has_self):
+    """True when the ledger says that this accept is not carried over."""
+    if ledger.says(verdict.line, "who is behind", "cannot be told apart", "says nothing of who"):
+        return True
+    if packet.proto not in (1, 6, 17, 58) and ledger.says(verdict.line, NO_WORDS):
+        return True
+    if not packet.to_multicast():
+        return False
+    return not verdict.named if has_self else not verdict.proto and not verdict.named
+
+
+def compare(folder, document, packets, judge, has_self=False, at_least=0.5):
+    """Every packet's verdict, by 'judge' of the original and by the draft."""
+    ledger = Ledger.of(document)
+    compared, n_accepts = 0, 0
+    for p, answer in zip(packets, ask(folder, packets), strict=True):
+        try:
+            v = judge(p, ledger)
+        except Unknown:
+            continue
+        if v is None or (v.accept and listed(v, p, ledger, has_self)):
+            continue
+        compared += 1
+        n_accepts += v.accept
+        assert (answer["verdict"] == "allow") == v.accept, \
+            f"{p}\noriginal: {v}\ndraft: {answer}\n" + (folder / "policy.yaml").read_text()
+    assert compared >= at_least * len(packets), f"only {compared} of {len(packets)} compared"
+    return compared, n_accepts
+
+
+# ---- iptables: the proof ----
+
+def of_hook(original, own, interfaces=None):
+    """Judges by the hook that the ends select, when the box has these addresses."""
+    def judge(p, ledger):
+        if interfaces is not None:
+            p.iif, p.oif = route(interfaces, p.src), route(interfaces, p.dst)
+        if not own:
+            return original.judge("INPUT", p, ledger)
+        if p.src in own:
+            return original.judge("OUTPUT", p, ledger)
+        if p.dst in own or p.to_multicast():
+            return original.judge("INPUT", p, ledger)
+        if not original.chains.get("FORWARD") and original.policies.get("FORWARD") != "DROP":
+            return None
+        return original.judge("FORWARD", p, ledger)
+    return judge
+
+
+def route(interfaces, address):
+    """The interface with the longest prefix, as --interfaces promises."""
+    best = ("elsewhere0", -1)
+    for name, prefixes in interfaces.items():
+        for prefix in prefixes:
+            net = ipaddress.ip_network(prefix)
+            if net.version == address.version and address in net and net.prefixlen > best[1]:
+                best = (name, net.prefixlen)
+    return best[0]
+
+
+def packets_for(text, seed, own, n, v6=False, interfaces=()):
+    source = Packets(text, seed, v6, interfaces)
+    own = [a for a in own if (a.version == 6) == v6]
+    out = []
+    for i in range(n):
+        if own and i % 3 == 0:
+            out.append(source.packet(dst=source.random.choice(own)))
+        elif own and i % 3 == 1:
+            out.append(source.packet(src=source.random.choice(own)))
+        else:
+            out.append(source.packet())
+    own = set(own)
+    return [p for p in out if not (p.src in own and p.dst in own)]
+
+
+SETS = {  # name: (files, addresses of the box)
+    "web": (["web.v4.rules", "web.v6.rules"], ["10.20.1.1", "fd00:20::1"]),
+    "web-v4": (["web.v4.rules"], ["10.20.1.1"]),
+    "web-v4-two-addresses": (["web.v4.rules"], ["10.20.1.1", "10.20.3.7"]),
+    "web-v6": (["web.v6.rules"], ["fd00:20::1", "2001:db8:bad::5"]),
+    "web-without-self": (["web.v4.rules"], []),
+    "gateway": (["gateway.rules"], ["10.1.0.1", "10.2.0.1"]),
+    "gateway-without-self": (["gateway.rules"], []),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SETS))
+def test_the_draft_of_iptables_gives_the_same_verdicts(name, tmp_path):
+    files, own = SETS[name]
+    own = [ipaddress.ip_address(a) for a in own]
+    options = ["--self", "box", "--self-address", ",".join(map(str, own))] if own else []
+    document = write_draft(tmp_path / "draft", *[FIXTURES / f for f in files], options=options)
+    check_draft(tmp_path / "draft")
+    for f in files:
+        text, v6 = (FIXTURES / f).read_text(), "v6" in f
+        packets = packets_for(text, 7, own, 4000, v6)
+        # The ledger's lines are of both files: each original asks for its own.
+        mine = {"ledger": [e for e in document["ledger"]
+                           if e.get("file", str(FIXTURES / f)) == str(FIXTURES / f)]}
+        _, n_accepts = compare(tmp_path / "draft", mine, packets,
+                               of_hook(Iptables(text, v6), set(own)), bool(own))
+        assert n_accepts > 30
+
+
+def random_rules(r, interfaces, box):
+    """A rule set from a small world, so that its rules overlap."""
+    nets = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "10.1.2.4/32", "10.1.3.0/25",
+            "192.168.7.9/24", "203.0.113.5/32", "0.0.0.0/0", "224.0.0.0/24"]
+    own_chains = ["alpha", "beta", "gamma"][:r.randint(0, 3)]
+    bases = ["INPUT", "OUTPUT", "FORWARD"] if box else ["INPUT"]
+    lines = ["*filter"] + [f":{c} {r.choice(['ACCEPT', 'DROP', 'DROP'])} [0:0]" for c in bases]
+    lines += [f":{c} - [0:0]" for c in own_chains]
+
+    def condition():
+        words = []
+        for option in ("-s", "-d"):
+            if r.random() < 0.45:
+                words += (["!"] if r.random() < 0.2 else []) + [option, r.choice(nets)]
+        if interfaces and r.random() < 0.3:
+            words += (["!"] if r.random() < 0.2 else []) + ["-i", r.choice(interfaces + ["eth+"])]
+        proto = r.choice([None, "tcp", "tcp", "udp", "icmp", "gre"])
+        if proto:
+            words += (["!"] if r.random() < 0.08 and proto != "gre" else []) + ["-p", proto]
+        if proto in ("tcp", "udp") and "!" not in words[-3:-2] and r.random() < 0.8:
+            low = r.choice([1, 22, 53, 80, 443, 1000])
+            words += [f"-m {proto}", "--dport", r.choice([str(low), f"{low}:{low + 500}", f":{low}"])]
+        if proto == "icmp" and "!" not in words and r.random() < 0.5:
+            words += ["--icmp-type", "8"]
+        if r.random() < 0.08:
+            words += ["-m state --state", r.choice(["NEW", "ESTABLISHED,RELATED", "INVALID,NEW"])]
+        if r.random() < 0.05:
+            words += ["-m limit --limit 3/sec"]
+        return " ".join(words)
+
+    for i, chain in enumerate(bases + own_chains, 1 - len(bases)):
+        later = own_chains[max(i, 0):]  # Jumps go one way only.
+        for _ in range(r.randint(2, 9)):
+            choices = ["-j ACCEPT"] * 4 + ["-j DROP"] * 3 + ["-j LOG"]
+            if later:
+                choices += [f"-j {c}" for c in later] + [f"-g {r.choice(later)}"]
+            if i > 0:
+                choices += ["-j RETURN"]
+            lines.append(f"-A {chain} {condition()} {r.choice(choices)}".replace("  ", " "))
+    return "\n".join(lines + ["COMMIT"]) + "\n"
+
+
+MAP = {"eth0": ["0.0.0.0/0"], "eth1": ["10.1.0.0/16", "192.168.7.0/24"]}
+
+
+@pytest.mark.parametrize("kind", ["list", "box", "interfaces", "mapped"])
+def test_drafts_of_random_rule_sets_give_the_same_verdicts(kind, tmp_path):
+    compared = accepts = 0
+    for seed in range(60):
+        r = random.Random(f"{kind}{seed}")
+        interfaces = ["eth0", "eth1"] if kind in ("interfaces", "mapped") else []
+        text = random_rules(r, interfaces, kind == "box")
+        own = [ipaddress.ip_address("10.1.2.3")] if kind == "box" else []
+        options = ["--self", "box", "--self-address", "10.1.2.3"] if own else []
+        if kind == "mapped":
+            options += ["--interfaces", ",".join(f"{k}={'+'.join(v)}" for k, v in MAP.items())]
+        (tmp_path / "in.rules").write_text(text)
+        folder = tmp_path / str(seed)
+        document = write_draft(folder, tmp_path / "in.rules", options=options)
+        check_draft(folder)
+        n = compare(folder, document, packets_for(text, seed, own, 400, interfaces=interfaces),
+                    of_hook(Iptables(text), set(own), MAP if kind == "mapped" else None),
+                    bool(own), at_least=0)
+        compared += n[0]
+        accepts += n[1]
+    assert compared > 12000 and accepts > 1500, (compared, accepts)
+
+
+# ---- the real input ----
+
+@pytest.fixture
+def inherited():
+    if not INHERITED.exists():
+        pytest.skip(f"{INHERITED} is not there (SUIMITSU_INHERITED_RULES names it)")
+    return INHERITED
+
+
+def count(document, code):
+    return sum(f["code"] == code for f in document["findings"])
+
+
+def test_what_is_wrong_with_the_inherited_chain(inherited, tmp_path):
+    document = write_draft(tmp_path / "draft", inherited)
+    lines = {code: [f["line"] for f in document["findings"] if f["code"] == code]
+             for code in {f["code"] for f in document["findings"]}}
+    assert document["rules"] == 38
+    assert lines["W-DUPLICATE"] == [21]
+    assert lines["W-HOST-NETWORK"] == list(range(15, 24))
+    assert lines["W-SOURCE-PORT"] == [23]
+    assert lines["W-STATELESS"] == [3]
+    assert lines["W-WIDE"] == [30, 31, 32]
+    assert lines["W-OWNER"] == list(range(1, 39))
+    assert all(f["message"] and f["fix"] and f["text"] for f in document["findings"])
+
+
+@pytest.mark.parametrize("own", [["192.168.10.4"], ["192.168.10.4", "10.0.0.4"], []])
+def test_the_inherited_chain_keeps_its_verdicts(own, inherited, tmp_path):
+    text = inherited.read_text()
+    where = {"eth0": ["0.0.0.0/0"], "eth1": ["192.168.128.0/24"], "vxlan5": ["192.168.10.0/24"]}
+    options = ["--interfaces", ",".join(f"{k}={'+'.join(v)}" for k, v in where.items())]
+    options += ["--self", "gw", "--self-address", ",".join(own)] if own else []
+    document = write_draft(tmp_path / "draft", inherited, options=options)
+    check_draft(tmp_path / "draft")
+    own = [ipaddress.ip_address(a) for a in own]
+    packets = [p for p in packets_for(text, 3, own, 6000) if not own or p.src not in own
+               and (p.dst in own or p.to_multicast())]
+    _, n_accepts = compare(tmp_path / "draft", document, packets,
+                           of_hook(Iptables(text), set(own), where), bool(own))
+    assert n_accepts > 100
