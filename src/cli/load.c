@@ -84,8 +84,10 @@ int load(struct loaded *l, const struct invocation *in, bool tests)
         policy_lint(l->world, l->has_inventory, l->d);
     }
     errors = l->d->n_errors;
-    if (!errors && tests && l->has_inventory)
+    if (!errors && tests && l->has_inventory) {
         l->n_tests_passed = policy_run_tests(l->world, l->d);
+        l->has_tests_run = true;
+    }
     diagnostics_sort(l->d);
     return errors ? EXIT_INVALID : l->d->n_errors ? EXIT_DIFFERS : EXIT_OK;
 }

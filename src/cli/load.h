@@ -19,6 +19,7 @@ struct loaded {
     int64_t now_s;
     struct world *world; /* NULL after errors. */
     size_t n_tests_passed;
+    bool has_tests_run; /* There was no error before, so that any error is a test's. */
 };
 void loaded_done(struct loaded *l);
 

@@ -10,6 +10,7 @@
 #include "base/number.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/junit.h"
 #include "cli/load.h"
 #include "cli/program_json.h"
 #include "core/compile.h"
@@ -73,6 +74,11 @@ static int run_check(const struct invocation *in)
         print_check_json(in, &l, r);
     else
         print_check(&l, r);
+    if (invocation_value(in, "junit")) {
+        int saved = junit_save(&l, invocation_value(in, "junit"));
+
+        return saved == EXIT_OK ? r : saved;
+    }
     return r;
 }
 
@@ -353,7 +359,8 @@ static int run_compile(const struct invocation *in)
         "controller", 0, "ADDR:PORT", "the controller, for the lifeline"                           \
     }
 
-static const struct option_spec check_options[] = {OPTION_INVENTORY, OPTION_NOW};
+static const struct option_spec check_options[] = {
+    OPTION_INVENTORY, OPTION_NOW, {"junit", 0, "FILE", "write the results as JUnit XML too"}};
 static const struct option_spec verdict_options[] = {
     OPTION_INVENTORY, {"queries", 'q', "FILE|-", "queries, one JSON object a line"}, OPTION_NOW};
 static const struct option_spec explain_options[] = {OPTION_NOW};

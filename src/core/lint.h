@@ -19,3 +19,6 @@ void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *
 /* Runs the policy's own tests; each that fails is an E-TEST, and an E-UNKNOWN when the inventory
  * lacks one of its ends.  Returns the number that passed. */
 size_t policy_run_tests(const struct world *w, struct diagnostics *d);
+
+/* Runs one of them, by its index in policy.tests; true when it passed. */
+bool policy_run_test(const struct world *w, size_t i, struct diagnostics *d);

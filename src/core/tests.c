@@ -129,18 +129,22 @@ static bool is_known(const struct asking *q, const struct named *end)
     return false;
 }
 
+bool policy_run_test(const struct world *w, size_t i, struct diagnostics *d)
+{
+    const struct asking q = {w, &w->policy->tests[i], d};
+    const struct service *s = &w->policy->services[q.test->service];
+    bool from_known = is_known(&q, &q.test->from), ok = is_known(&q, &q.test->to) && from_known;
+
+    for (size_t k = 0; ok && k < s->n_ports; k++)
+        ok = holds_for_range(&q, &s->ports[k]);
+    return ok;
+}
+
 size_t policy_run_tests(const struct world *w, struct diagnostics *d)
 {
     size_t passed = 0;
 
-    for (size_t i = 0; i < w->policy->n_tests; i++) {
-        const struct asking q = {w, &w->policy->tests[i], d};
-        const struct service *s = &w->policy->services[q.test->service];
-        bool from_known = is_known(&q, &q.test->from), ok = is_known(&q, &q.test->to) && from_known;
-
-        for (size_t k = 0; ok && k < s->n_ports; k++)
-            ok = holds_for_range(&q, &s->ports[k]);
-        passed += ok;
-    }
+    for (size_t i = 0; i < w->policy->n_tests; i++)
+        passed += policy_run_test(w, i, d);
     return passed;
 }

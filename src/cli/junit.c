@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each test is asked again, alone, so that its findings are its own; see junit.h. */
+#include "cli/junit.h"
+
+#include "sys/file.h"
+#include "text/junit.h"
+
+/* The first finding as the message, all of them, with their lines, as the details. */
+static void add_findings(struct junit *j, const struct loaded *l, const char *kind,
+                         const char *name, const struct place *place, enum junit_result result,
+                         const struct diagnostics *d)
+{
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+
+    report_text(&text, d, l->sources, l->n_sources);
+    junit_case(j, kind, name, place, d->n ? result : JUNIT_PASSED,
+               d->n ? d->items[0].message : NULL, buf_str(&text));
+}
+
+/* "web1 to db1 by postgres: allow" */
+static void name_test(struct buf *b, const struct policy *p, const struct policy_test *t)
+{
+    buf_printf(b, "%s", t->from.name);
+    if (t->process)
+        buf_printf(b, " %s", t->process);
+    if (t->user)
+        buf_printf(b, " as %s", t->user);
+    buf_printf(b, " to %s", t->to.name);
+    if (t->served_by)
+        buf_printf(b, " %s", t->served_by);
+    buf_printf(b, " by %s", p->services[t->service].name);
+    if (t->modbus >= 0)
+        buf_printf(b, " function %d", t->modbus);
+    buf_printf(b, ": %s", verdict_name(t->expect));
+    if (t->by)
+        buf_printf(b, " by %s", t->by);
+}
+
+static void add_tests(struct junit *j, const struct loaded *l)
+{
+    for (size_t i = 0; i < l->policy->n_tests; i++) {
+        CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
+        CLEANUP(buf_done) struct buf name = BUF_INIT;
+        const struct policy_test *t = &l->policy->tests[i];
+
+        name_test(&name, l->policy, t);
+        if (l->has_inventory) {
+            (void)policy_run_test(l->world, i, d); /* Its findings say it. */
+            add_findings(j, l, "tests", buf_str(&name), &t->place, JUNIT_FAILED, d);
+        } else {
+            junit_case(j, "tests", buf_str(&name), &t->place, JUNIT_SKIPPED,
+                       "tests need --inventory", NULL);
+        }
+    }
+}
+
+static void name_selector(struct buf *b, const struct policy *p, const struct selector *s)
+{
+    if (s->any)
+        buf_puts(b, "any");
+    for (size_t i = 0; !s->any && i < s->n_groups; i++)
+        buf_printf(b, "%s%s", i ? " or " : "", p->groups[s->groups[i]].name);
+}
+
+static void add_proofs(struct junit *j, const struct loaded *l)
+{
+    static const char *const kinds[] = {"no path", "path", "only path"};
+    const struct policy *p = l->policy;
+
+    for (size_t i = 0; i < p->n_proofs; i++) {
+        CLEANUP(buf_done) struct buf name = BUF_INIT;
+        const struct proof *proof = &p->proofs[i];
+
+        buf_printf(&name, "%s from ", kinds[proof->kind]);
+        name_selector(&name, p, &proof->from);
+        buf_puts(&name, " to ");
+        name_selector(&name, p, &proof->to);
+        for (size_t k = 0; k < proof->n_services; k++)
+            buf_printf(&name, "%s%s", k ? " or " : " by ", p->services[proof->services[k]].name);
+        junit_case(j, "proofs", buf_str(&name), &proof->place, JUNIT_SKIPPED,
+                   "proofs are not run yet", NULL);
+    }
+}
+
+/* Whatever is wrong besides tests that fail. */
+static void add_validity(struct junit *j, const struct loaded *l)
+{
+    CLEANUP(diagnostics_freep) struct diagnostics *wrong = diagnostics_new();
+
+    for (size_t i = 0; i < l->d->n; i++) {
+        const struct diagnostic *x = &l->d->items[i];
+        struct diagnostic *copy;
+
+        if (code_severity(x->code) != SEVERITY_ERROR || (l->world && l->has_tests_run))
+            continue;
+        copy = diagnostics_add(wrong, x->code, &x->place, "%s", x->message);
+        diagnostic_nearest(copy, x->nearest);
+        if (x->expected)
+            diagnostic_expected(copy, "%s", x->expected);
+        if (x->fix)
+            diagnostic_fix(copy, "%s", x->fix);
+    }
+    add_findings(j, l, "policy", "the policy is valid", NULL, JUNIT_ERROR, wrong);
+}
+
+int junit_save(const struct loaded *l, const char *path)
+{
+    CLEANUP(junit_done) struct junit j = {.n = 0};
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    int r;
+
+    add_validity(&j, l);
+    if (l->world) {
+        add_tests(&j, l);
+        add_proofs(&j, l);
+    }
+    junit_write(&b, &j, l->n_sources ? l->sources[0].name : "policy");
+    r = file_write(path, b.data, b.size, 0644);
+    if (r < 0)
+        return complain(EXIT_NOT_ALLOWED, "%s: cannot write it: %s", path, strerror(-r));
+    return EXIT_OK;
+}
