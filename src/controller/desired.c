@@ -23,8 +23,9 @@ struct desired {
     struct program_lifeline lifeline[PROGRAM_MAX_LIFELINE];
     size_t n_lifeline;
     struct desired_head head;
-    uint64_t head_stored;                  /* Store revision of desired/head. */
-    struct generation *kept[DESIRED_KEPT]; /* Newest first. */
+    uint64_t head_stored; /* Store revision of desired/head. */
+    struct generation *current;
+    struct compiled *compiled;
     struct desired_listener listeners[MAX_LISTENERS];
     size_t n_listeners;
 };
@@ -33,7 +34,6 @@ static void generation_free(struct generation *g)
 {
     if (!g)
         return;
-    compiled_free(g->compiled);
     inventory_free(g->inventory);
     policy_free(g->policy);
     free(g);
@@ -44,8 +44,8 @@ void desired_free(struct desired *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; i < DESIRED_KEPT; i++)
-        generation_free(d->kept[i]);
+    generation_free(d->current);
+    compiled_free(d->compiled);
     free(d);
 }
 
@@ -58,15 +58,12 @@ void desired_listen(struct desired *d, const struct desired_listener *listener)
 
 const struct generation *desired_current(const struct desired *d)
 {
-    return d->kept[0];
+    return d->current;
 }
 
-const struct generation *desired_at(const struct desired *d, uint64_t revision)
+struct compiled *desired_compiled(const struct desired *d)
 {
-    for (size_t i = 0; i < DESIRED_KEPT; i++)
-        if (d->kept[i] && d->kept[i]->revision == revision)
-            return d->kept[i];
-    return NULL;
+    return d->compiled;
 }
 
 const struct desired_head *desired_head(const struct desired *d)
@@ -190,19 +187,20 @@ static int read_generation(struct desired *d, const struct files *policy,
     return 0;
 }
 
-static int compile_generation(struct desired *d, struct generation *g, uint64_t revision,
-                              int64_t now_s, const char **ret_what)
+/* Whether it is within what programs can number is found out apart, before anything is stored:
+ * what is in force must not be half changed. */
+static int try_to_compile(struct desired *d, const struct generation *g, int64_t now_s,
+                          struct compiled **ret_c, const char **ret_what)
 {
     struct compile_options options = {
-        .revision = revision,
+        .revision = d->head.revision + 1,
         .now_s = now_s,
         .lifeline = d->lifeline,
         .n_lifeline = d->n_lifeline,
-        .previous = d->kept[0] ? d->kept[0]->compiled : NULL,
+        .previous = d->compiled,
     };
 
-    g->revision = revision;
-    return compile(g->policy, g->inventory, &options, &g->compiled, ret_what);
+    return compile(g->policy, g->inventory, &options, ret_c, ret_what);
 }
 
 static void put_json(struct store_transaction *t, const char *key, const json_t *document)
@@ -267,14 +265,37 @@ static int commit(struct desired *d, struct store_transaction *t, const struct d
     return 0;
 }
 
-static void swap_in(struct desired *d, struct generation *g)
+/* What was changed in the compiled policy is in force as 'revision' now. */
+static void tell(struct desired *d)
 {
-    generation_free(d->kept[DESIRED_KEPT - 1]);
-    memmove(d->kept + 1, d->kept, (DESIRED_KEPT - 1) * sizeof(d->kept[0]));
-    d->kept[0] = g;
     for (size_t i = 0; i < d->n_listeners; i++)
         if (d->listeners[i].generation)
             d->listeners[i].generation(d->listeners[i].user);
+}
+
+static void commit_compiled(struct desired *d, int64_t now_s)
+{
+    const char *what;
+
+    if (compiled_commit(d->compiled, d->head.revision, now_s, &what) < 0)
+        abort(); /* Our own bug: try_to_compile() said that it fits. */
+    d->current->revision = d->head.revision;
+    tell(d);
+}
+
+/* Takes both; 'tried' is what the first generation of this run starts from. */
+static void swap_in(struct desired *d, struct generation *g, struct compiled **tried, int64_t now_s)
+{
+    generation_free(d->current);
+    d->current = g;
+    if (d->compiled) {
+        compiled_put_all(d->compiled, g->policy, g->inventory);
+        commit_compiled(d, now_s);
+        return;
+    }
+    d->compiled = TAKE_PTR(*tried);
+    g->revision = d->head.revision;
+    tell(d);
 }
 
 static void clear_confirm(struct desired_head *h)
@@ -291,6 +312,7 @@ static int renew(struct desired *d, struct desired_head head, int64_t now_s,
     CLEANUP(files_done) struct files inventory = {.document = NULL};
     CLEANUP(diagnostics_freep) struct diagnostics *ignored = diagnostics_new();
     CLEANUP(generation_freep) struct generation *g = NULL;
+    CLEANUP(compiled_freep) struct compiled *tried = NULL;
     int r;
 
     *ret_what = "a stored policy or inventory cannot be read";
@@ -301,14 +323,14 @@ static int renew(struct desired *d, struct desired_head head, int64_t now_s,
         r = read_generation(d, &policy, &inventory, now_s, false, ignored, &g);
     if (r < 0)
         return r == -EBADMSG || r == -ENOENT ? -EUCLEAN : r;
-    r = compile_generation(d, g, head.revision, now_s, ret_what);
+    r = try_to_compile(d, g, now_s, &tried, ret_what);
     if (r < 0)
         return r;
     *ret_what = "the store does not take the new revision";
     r = commit(d, t, &head);
     if (r < 0)
         return r;
-    swap_in(d, TAKE_PTR(g));
+    swap_in(d, TAKE_PTR(g), &tried, now_s);
     return 0;
 }
 
@@ -506,6 +528,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     CLEANUP(files_done) struct files policy = {.document = NULL};
     CLEANUP(files_done) struct files inventory = {.document = NULL};
     CLEANUP(generation_freep) struct generation *g = NULL;
+    CLEANUP(compiled_freep) struct compiled *tried = NULL;
     struct desired_head head = d->head;
     int r = may_apply(d, c);
 
@@ -524,7 +547,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     if (r < 0)
         return r;
     head.revision++;
-    r = compile_generation(d, g, head.revision, now_s, ret_what);
+    r = try_to_compile(d, g, now_s, &tried, ret_what);
     if (r < 0)
         return r;
     *ret_revision = head.revision;
@@ -542,7 +565,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
         r = commit(d, t, &head);
     if (r < 0)
         return r;
-    swap_in(d, TAKE_PTR(g));
+    swap_in(d, TAKE_PTR(g), &tried, now_s);
     return 0;
 }
 
@@ -594,6 +617,20 @@ int desired_roll_back(struct desired *d, uint64_t version, const char *actor, ui
     return desired_apply(d, &c, now_s, diagnostics, ret_revision, ret_what);
 }
 
+/* What was changed in the compiled policy, or the time alone, becomes a revision. */
+static int next_revision(struct desired *d, int64_t now_s)
+{
+    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    struct desired_head head = d->head;
+    int r;
+
+    head.revision++;
+    r = commit(d, t, &head);
+    if (r == 0)
+        commit_compiled(d, now_s);
+    return r;
+}
+
 static int commit_trust(struct desired *d, const struct endpoint *e, enum trust trust,
                         const char *reason, const char *actor, int64_t now_s)
 {
@@ -622,11 +659,8 @@ static int commit_trust(struct desired *d, const struct endpoint *e, enum trust 
 int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust, const char *reason,
                       const char *actor, int64_t now_s, uint64_t *ret_revision)
 {
-    const struct endpoint *e = inventory_endpoint(d->kept[0]->inventory, endpoint);
-    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+    const struct endpoint *e = inventory_endpoint(d->current->inventory, endpoint);
     struct trust_change change = {.trust = trust};
-    struct desired_head head;
-    const char *what;
     int r;
 
     if (!e)
@@ -640,28 +674,24 @@ int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust,
     for (size_t i = 0; i < d->n_listeners; i++)
         if (d->listeners[i].trust)
             d->listeners[i].trust(&change, d->listeners[i].user);
-    head = d->head;
-    head.revision++;
-    r = renew(d, head, now_s, t, &what);
+    (void)inventory_set_trust(d->current->inventory, endpoint, trust);
+    (void)compiled_set_trust(d->compiled, endpoint, trust);
+    r = next_revision(d, now_s);
     if (r < 0) /* The state is stored and was sent; the program follows with the next change. */
-        log_err("trust of %s: changed, but no new revision now: %s", endpoint, what);
+        log_err("trust of %s: changed, but no new revision now: %s", endpoint, strerror(-r));
     *ret_revision = d->head.revision;
     return 0;
 }
 
 void desired_tick(struct desired *d, int64_t now_s)
 {
-    CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
-    struct desired_head head = d->head;
-    const char *what = "";
+    const char *what = "the store does not take the new revision";
     int r = 0;
 
-    if (head.confirm_revision && now_s >= head.confirm_deadline_s) {
+    if (d->head.confirm_revision && now_s >= d->head.confirm_deadline_s)
         r = roll_back_unconfirmed(d, now_s, &what);
-    } else if (now_s >= compiled_next_change(d->kept[0]->compiled)) {
-        head.revision++;
-        r = renew(d, head, now_s, t, &what);
-    }
+    else if (now_s >= compiled_next_change(d->compiled))
+        r = next_revision(d, now_s);
     if (r < 0)
         log_err("policy: keeping revision %" PRIu64 ", trying again: %s (%s)", d->head.revision,
                 what, strerror(-r));

@@ -3,7 +3,8 @@
  *
  * What
  * ====
- * Documents in the store, and the immutable generation that is compiled from them:
+ * Documents in the store, the generation that is read from them, and one compiled policy, which is
+ * changed with each generation (core/compile.h: a change costs what it touches):
  *
  *     policy/<version> + inventory/<version> + trust/<endpoint>  --compile-->  generation
  * <revision> desired/head: the revision, the two versions in force, and a confirmation that is
@@ -37,7 +38,6 @@
 #include "text/policy.h"
 
 enum {
-    DESIRED_KEPT = 4,       /* Generations for deltas and for naming rules. */
     DESIRED_HISTORY = 1000, /* Versions that may be looked at and gone back to. */
     DESIRED_MAX_CONFIRM_S = 86400,
     DESIRED_DOCUMENT_MAX = 6 << 20, /* All files of one policy or inventory. */
@@ -45,11 +45,10 @@ enum {
 
 #define DESIRED_ANY UINT64_MAX /* Whatever version is in force. */
 
-struct generation { /* Immutable. */
+struct generation { /* What is wanted now; immutable but for trust states. */
     uint64_t revision;
     struct policy *policy;
     struct inventory *inventory;
-    struct compiled *compiled;
 };
 
 struct desired_head {
@@ -86,7 +85,7 @@ DEFINE_CLEANUP(struct desired, desired_free)
 void desired_listen(struct desired *d, const struct desired_listener *listener);
 
 const struct generation *desired_current(const struct desired *d);
-const struct generation *desired_at(const struct desired *d, uint64_t revision); /* NULL: gone. */
+struct compiled *desired_compiled(const struct desired *d); /* Of the current revision. */
 const struct desired_head *desired_head(const struct desired *d);
 
 struct desired_change {

@@ -126,20 +126,15 @@ static uint32_t confirm_left_s(const struct dist *d)
     return left < 1 ? 1 : left > DESIRED_MAX_CONFIRM_S ? DESIRED_MAX_CONFIRM_S : (uint32_t)left;
 }
 
-/* A delta when both ends of it are known here and it is the smaller. */
-static struct delta *delta_for(struct session *s, const struct program *to)
+/* What turns what it runs into the present program, when that is still known. */
+static struct delta *delta_for(struct session *s)
 {
-    const struct generation *base = desired_at(s->dist->desired, s->running_revision);
-    CLEANUP(program_freep) struct program *from = NULL;
-    CLEANUP(delta_freep) struct delta *d = NULL;
-    const char *what;
+    struct delta *d = NULL;
 
-    if (!s->based_here || !base || compiled_program(base->compiled, s->endpoint, &from, &what) < 0)
+    if (!s->based_here || compiled_delta(desired_compiled(s->dist->desired), s->endpoint,
+                                         s->running_revision, &d) < 0)
         return NULL;
-    d = delta_make(from, to);
-    if (delta_weight(d) * 2 > to->n_entries + to->n_addresses + 16)
-        return NULL;
-    return TAKE_PTR(d);
+    return d;
 }
 
 static void send_program(struct session *s)
@@ -149,8 +144,11 @@ static void send_program(struct session *s)
     CLEANUP(program_freep) struct program *p = NULL;
     struct delta *delta;
     const char *what = "";
-    int r = compiled_program(g->compiled, s->endpoint, &p, &what);
+    int r = 0;
 
+    delta = delta_for(s);
+    if (!delta)
+        r = compiled_program(desired_compiled(s->dist->desired), s->endpoint, &p, &what);
     if (r == -ENOENT) {
         refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
         return;
@@ -162,7 +160,6 @@ static void send_program(struct session *s)
         s->refused_revision = g->revision;
         return;
     }
-    delta = delta_for(s, p);
     m = agent_message_new(delta ? AGENT_DELTA : AGENT_SNAPSHOT);
     if (delta) {
         m->delta =

@@ -53,23 +53,17 @@ static void name_of(const struct inventory *inventory, const struct address *a,
 }
 
 /* Rule numbers mean something only with the revision that they belong to. */
-static void name_rule(struct flows *f, const struct agent_flow *flow, const char *endpoint,
-                      char rule[PROGRAM_NAME_SIZE])
+static void name_rule(struct flows *f, const struct agent_flow *flow, char rule[PROGRAM_NAME_SIZE])
 {
-    const struct generation *g = desired_at(f->desired, flow->revision);
-    const char *what;
-    struct program *p;
+    const char *id;
 
     rule[0] = 0;
     if (!flow->rule)
         return;
-    if (g && flow->rule <= g->policy->n_rules &&
-        compiled_program(g->compiled, endpoint, &p, &what) == 0) {
-        if (flow->rule <= p->n_rules)
-            memcpy(rule, p->rules[flow->rule - 1].id, PROGRAM_NAME_SIZE);
-        program_free(p);
-    }
-    if (!rule[0])
+    id = compiled_rule_name(desired_compiled(f->desired), flow->revision, flow->rule);
+    if (id)
+        (void)snprintf(rule, PROGRAM_NAME_SIZE, "%s", id);
+    else
         (void)snprintf(rule, PROGRAM_NAME_SIZE, "#%u@%" PRIu64, flow->rule, flow->revision);
 }
 
@@ -93,7 +87,7 @@ void flows_add(struct flows *f, const struct agent_flows *batch)
         (void)snprintf(out ? r->from : r->to, PROGRAM_NAME_SIZE, "%s", batch->endpoint);
         name_of(inventory, &flow->remote, out ? r->to : r->from);
         if (flow->rule != number || flow->revision != revision) /* Batches repeat their rules. */
-            name_rule(f, flow, batch->endpoint, rule);
+            name_rule(f, flow, rule);
         number = flow->rule;
         revision = flow->revision;
         memcpy(r->rule, number ? rule : "", number ? sizeof(r->rule) : 1);
