@@ -171,7 +171,38 @@ static int run_verdict(const struct invocation *in)
 
 /* ---- explain ---- */
 
-static void explain_as_document(const struct invocation *in, const struct policy *policy)
+/* By --language, or else by the locale, or else English. */
+static int get_language(const struct invocation *in, enum language *ret)
+{
+    static const char *const variables[] = {"LC_ALL", "LC_MESSAGES", "LANG"};
+    const char *s = invocation_value(in, "language");
+
+    *ret = LANGUAGE_EN;
+    if (s && (strlen(s) != 2 || language_parse(s, ret) < 0))
+        return complain(EXIT_USAGE, "\"%s\" for --language; expected en or ja", s);
+    for (size_t i = 0; !s && i < ARRAY_SIZE(variables); i++) {
+        s = getenv(variables[i]);
+        s = s && s[0] ? s : NULL;
+        if (s)
+            (void)language_parse(s, ret); /* Of other languages we know none. */
+    }
+    return EXIT_OK;
+}
+
+static void say(struct buf *b, enum language language, const struct policy *p, const struct rule *r)
+{
+    switch (language) {
+    case LANGUAGE_EN:
+        sentence_of_rule(b, p, r);
+        return;
+    case LANGUAGE_JA:
+        sentence_of_rule_ja(b, p, r);
+        return;
+    }
+}
+
+static void explain_as_document(const struct invocation *in, const struct policy *policy,
+                                enum language language)
 {
     CLEANUP(buf_done) struct buf json = BUF_INIT;
 
@@ -180,7 +211,7 @@ static void explain_as_document(const struct invocation *in, const struct policy
         const struct rule *rule = &policy->rules[i];
         CLEANUP(buf_done) struct buf sentence = BUF_INIT;
 
-        sentence_of_rule(&sentence, policy, rule);
+        say(&sentence, language, policy, rule);
         buf_printf(&json, "%s{\"layer\":\"%s\",\"id\":\"%s\",\"sentence\":", i ? "," : "",
                    layer_name(rule->layer), rule->id);
         json_quote(&json, buf_str(&sentence));
@@ -192,20 +223,23 @@ static void explain_as_document(const struct invocation *in, const struct policy
 
 static int run_explain(const struct invocation *in)
 {
-    CLEANUP(loaded_done) struct loaded l;
-    int r = load_valid(&l, in);
+    CLEANUP(loaded_done) struct loaded l = {.d = NULL};
+    enum language language;
+    int r = get_language(in, &language);
 
+    if (r == EXIT_OK)
+        r = load_valid(&l, in);
     if (r != EXIT_OK)
         return r;
     if (wants_document(in)) {
-        explain_as_document(in, l.policy);
+        explain_as_document(in, l.policy, language);
         return EXIT_OK;
     }
     for (size_t i = 0; i < l.policy->n_rules; i++) {
         const struct rule *rule = &l.policy->rules[i];
         CLEANUP(buf_done) struct buf sentence = BUF_INIT;
 
-        sentence_of_rule(&sentence, l.policy, rule);
+        say(&sentence, language, l.policy, rule);
         (void)printf("%-10s %-20s %s\n", layer_name(rule->layer), rule->id, buf_str(&sentence));
     }
     if (!l.policy->n_rules)
@@ -363,7 +397,9 @@ static const struct option_spec check_options[] = {
     OPTION_INVENTORY, OPTION_NOW, {"junit", 0, "FILE", "write the results as JUnit XML too"}};
 static const struct option_spec verdict_options[] = {
     OPTION_INVENTORY, {"queries", 'q', "FILE|-", "queries, one JSON object a line"}, OPTION_NOW};
-static const struct option_spec explain_options[] = {OPTION_NOW};
+static const struct option_spec explain_options[] = {
+    {"language", 0, "en|ja", "English or Japanese (default: as LC_ALL, LC_MESSAGES, LANG say)"},
+    OPTION_NOW};
 static const struct option_spec lifeline_options[] = {OPTION_CONTROLLER};
 static const struct option_spec compile_options_[] = {
     OPTION_INVENTORY,
@@ -411,7 +447,7 @@ static const struct command commands[] = {
      .arguments = "PATH...",
      .summary = "one sentence for each rule",
      .help = "Says each rule as a sentence: who may reach what by which service, why, whose rule\n"
-             "it is, and until when.",
+             "it is, and until when.  In English or Japanese.",
      COMMAND_OPTIONS(explain_options),
      .min_args = 1,
      .max_args = SIZE_MAX,

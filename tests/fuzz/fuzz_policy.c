@@ -40,6 +40,8 @@ static void use(const struct policy *policy, const struct inventory *inventory,
     (void)policy_run_tests(w, d); /* Whatever it finds is fine. */
     for (size_t i = 0; i < policy->n_rules; i++)
         sentence_of_rule(&b, policy, &policy->rules[i]);
+    for (size_t i = 0; i < policy->n_rules; i++)
+        sentence_of_rule_ja(&b, policy, &policy->rules[i]);
     for (size_t i = 0; i < inventory->n_endpoints && i < 4; i++) {
         const struct verdict_query q = {.from = inventory->endpoints[i].name,
                                         .to = "192.0.2.1",

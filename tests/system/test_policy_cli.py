@@ -184,6 +184,31 @@ def test_explain_says_each_rule_as_a_sentence():
     assert len(json.loads(run("policy", "explain", SHOP, "-o", "json").stdout)) == 6
 
 
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_kind_of_rule_has_its_sentence_in_both_languages(language):
+    golden = HERE / "explain" / f"sentences.{language}.txt"
+    done = run("policy", "explain", HERE / "explain/policy.yaml", "--language", language)
+    if os.environ.get("GOLDEN_WRITE"):
+        golden.write_text(done.stdout)
+    assert done.returncode == 0 and done.stdout == golden.read_text()
+    sentences = [line[32:] for line in done.stdout.splitlines()]
+    assert len(set(sentences)) == len(sentences) == 26
+
+
+def test_the_locale_chooses_the_language():
+    def first_line(*args, **environment):
+        env = {k: v for k, v in os.environ.items() if k not in ("LANG", "LC_ALL", "LC_MESSAGES")}
+        done = subprocess.run([SUIMITSU, "policy", "explain", SHOP, *args], text=True,
+                              capture_output=True, env={**env, **environment})
+        return done.stdout.splitlines()[0]
+    assert "接続できる" in first_line(LANG="ja_JP.UTF-8")
+    assert "接続できる" in first_line(LC_ALL="", LC_MESSAGES="ja", LANG="en_US.UTF-8")
+    assert "may reach" in first_line(LC_ALL="C", LANG="ja_JP.UTF-8")
+    assert "may reach" in first_line(LANG="jax") and "may reach" in first_line()
+    assert "may reach" in first_line("--language", "en", LANG="ja_JP.UTF-8")
+    assert run("policy", "explain", SHOP, "--language", "fr").returncode == 2
+
+
 def test_compile_writes_a_program(tmp_path):
     args = ["policy", "compile", SHOP, "--inventory", SHOP_INVENTORY, "--endpoint", "db1", *NOW,
             "--controller", "10.20.0.2:7443"]
