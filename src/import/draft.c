@@ -38,8 +38,8 @@ static const char *plain(struct ruleset *rs, const char *s, size_t max)
     char *safe = (char *)(uintptr_t)ruleset_safe(rs, s, strlen(s), max);
 
     for (char *p = safe; *p; p++)
-        if (*p == '\'')
-            *p = '"';
+        if (*p == '\'' && p[1] == '\'')
+            *p = ' ';
     return safe;
 }
 
@@ -137,10 +137,15 @@ static void add_why(struct writing *w, struct buf *b, const struct import_rule *
     CLEANUP(buf_done) struct buf why = BUF_INIT;
     const char *file = file_name(w->rs, r->place.file);
 
-    if (r->comment && r->comment[0])
-        buf_printf(&why, "%s (%s:%u)", plain(w->rs, r->comment, WHY_COMMENT), file, r->place.line);
+    bool comment = r->comment && r->comment[0];
+
+    buf_printf(&why, "%s%s", comment ? plain(w->rs, r->comment, WHY_COMMENT) : "carried over from",
+               comment ? " (" : " ");
+    if (r->number)
+        buf_printf(&why, "%s %s", file, rule_name(w->rs, r));
     else
-        buf_printf(&why, "carried over from %s:%u", file, r->place.line);
+        buf_printf(&why, "%s:%u", file, r->place.line);
+    buf_puts(&why, comment ? ")" : "");
     buf_puts(b, "    why: ");
     json_quote(b, buf_str(&why));
     buf_puts(b, "\n    owner: ");
@@ -180,13 +185,15 @@ static void select_ends(struct writing *w, const struct piece *p, struct selecti
     struct ranges others = {&all, 1};
     const char *which;
 
-    *from = roster_select(r, b->dim[DIM_SOURCE], b->dim[DIM_DESTINATION], false);
-    *to = roster_select(r, b->dim[DIM_DESTINATION], b->dim[DIM_SOURCE], from->any);
-    if (!ranges_within(others, b->dim[DIM_IN])) {
+    if (ranges_within(others, b->dim[DIM_IN])) {
+        *from = roster_select(r, b->dim[DIM_SOURCE], b->dim[DIM_DESTINATION], false);
+    } else {
         *from = roster_behind(r, b->dim[DIM_IN], b->dim[DIM_SOURCE], &which);
         note_interface(w, p->rule, from->groups[0], which);
     }
-    if (!ranges_within(others, b->dim[DIM_OUT])) {
+    if (ranges_within(others, b->dim[DIM_OUT])) {
+        *to = roster_select(r, b->dim[DIM_DESTINATION], b->dim[DIM_SOURCE], from->any);
+    } else {
         *to = roster_behind(r, b->dim[DIM_OUT], b->dim[DIM_DESTINATION], &which);
         note_interface(w, p->rule, to->groups[0], which);
     }

@@ -37,13 +37,15 @@ static void find_duplicates(struct ruleset *rs, const struct chain *c)
     qsort(sorted, c->n, sizeof(struct import_rule *), by_canonical);
     first = sorted[0];
     for (size_t i = 1; i < c->n; i++) {
+        if (sorted[i]->first != sorted[i])
+            continue; /* A part of the rule before it. */
         if (strcmp(first->same_as, sorted[i]->same_as) != 0) {
             first = sorted[i];
             continue;
         }
         sorted[i]->is_duplicate = true;
         add(rs, FINDING_DUPLICATE, sorted[i],
-            ruleset_text(rs, "the same rule as in line %u", first->place.line),
+            ruleset_text(rs, "the same rule as %s", rule_name(rs, first)),
             "delete it: the first one decides");
     }
 }
@@ -94,6 +96,16 @@ static void look_at_rule(struct ruleset *rs, const struct import_rule *r)
             "find its owner and write it into the draft; the draft says \"unknown\"");
 }
 
+/* A later chain at the same hook may still deny what this one's policy lets through. */
+static bool is_alone(const struct ruleset *rs, const struct chain *c)
+{
+    for (size_t i = 0; i < rs->n_chains; i++)
+        if (rs->chains[i] != c && rs->chains[i]->hook == c->hook &&
+            (rs->chains[i]->family & c->family))
+            return false;
+    return true;
+}
+
 void finding_of_text(struct ruleset *rs)
 {
     for (size_t i = 0; i < rs->n_chains; i++) {
@@ -103,9 +115,10 @@ void finding_of_text(struct ruleset *rs)
             continue;
         find_duplicates(rs, c);
         for (size_t k = 0; k < c->n; k++)
-            look_at_rule(rs, c->rules[k]);
+            if (c->rules[k]->first == c->rules[k])
+                look_at_rule(rs, c->rules[k]);
         if (c->policy_rule && c->policy == ACT_ACCEPT && c->hook != HOOK_OUTPUT &&
-            c->hook != HOOK_FORWARD)
+            c->hook != HOOK_FORWARD && is_alone(rs, c))
             add(rs, FINDING_WIDE, c->policy_rule,
                 "whatever no rule decides is let in, by the chain's policy",
                 "name what is needed and let the policy deny the rest");
@@ -141,13 +154,13 @@ static void look_at_walked(struct ruleset *rs, const struct import_rule *r,
     if (ranges_within(r->match.dim[DIM_SOURCE], loopback_addresses()) ||
         ranges_within(r->match.dim[DIM_DESTINATION], loopback_addresses()))
         return; /* What a box says to itself goes other ways than those that were walked. */
-    if (r->act == ACT_NOTHING || !r->n_reached || r->n_live || r->is_duplicate)
+    if (r->first != r || r->act == ACT_NOTHING || !r->n_reached || r->n_live || r->is_duplicate)
         return;
     if (catch_all)
         add(rs, FINDING_UNREACHABLE, r,
-            ruleset_text(rs, "no packet gets here: line %u decides everything",
-                         catch_all->place.line),
-            "delete it, or move it before that line");
+            ruleset_text(rs, "no packet gets here: %s decides everything",
+                         rule_name(rs, catch_all)),
+            "delete it, or move it before that rule");
     else if (!r->n_met)
         add(rs, FINDING_UNREACHABLE, r,
             "no packet can match it: its conditions exclude each other, the way to its chain, or "
@@ -155,8 +168,8 @@ static void look_at_walked(struct ruleset *rs, const struct import_rule *r,
             "delete it, or mend the condition");
     else
         add(rs, FINDING_SHADOWED, r,
-            ruleset_text(rs, "everything that it matches is decided before, by line %s", r->covers),
-            "delete it, or move it before those lines if it was meant to decide");
+            ruleset_text(rs, "everything that it matches is decided before, by %s", r->covers),
+            "delete it, or move it before those rules if it was meant to decide");
 }
 
 static void look_at_chain(struct ruleset *rs, const struct chain *c)
@@ -183,8 +196,9 @@ void finding_of_walk(struct ruleset *rs, struct chain *const base[], size_t n)
         if (has_jump_to(rs, c))
             continue;
         for (size_t k = 0; k < c->n; k++)
-            add(rs, FINDING_UNREACHABLE, c->rules[k], "nothing jumps to its chain",
-                "delete the chain, or jump to it");
+            if (c->rules[k]->first == c->rules[k])
+                add(rs, FINDING_UNREACHABLE, c->rules[k], "nothing jumps to its chain",
+                    "delete the chain, or jump to it");
     }
 }
 

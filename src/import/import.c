@@ -6,6 +6,7 @@
 
 #include "import/finding.h"
 #include "import/iptables.h"
+#include "import/nft.h"
 #include "text/json.h"
 
 enum { MAX_SELF = 64 };
@@ -75,7 +76,6 @@ static void read_source(struct ruleset *rs, const struct source *s, enum import_
         return;
     }
     switch (format) {
-    case IMPORT_NFT:
     case IMPORT_IOS:
     case IMPORT_AUTO:
         x = diagnostics_add(rs->d, CODE_SYNTAX, &p, "no rules of a known format");
@@ -84,6 +84,9 @@ static void read_source(struct ruleset *rs, const struct source *s, enum import_
         break;
     case IMPORT_IPTABLES:
         iptables_read(rs, s);
+        break;
+    case IMPORT_NFT:
+        nft_read(rs, s);
         break;
     }
 }
@@ -162,6 +165,17 @@ static int make_draft(struct import *im, const struct source sources[], size_t n
     return im->rules->d->n_errors ? -EBADMSG : check_draft(&im->draft, im->rules->d);
 }
 
+/* As they were written: a verdict map is one. */
+static size_t count_rules(const struct ruleset *rs)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rs->n_chains; i++)
+        for (size_t k = 0; k < rs->chains[i]->n; k++)
+            n += rs->chains[i]->rules[k]->first == rs->chains[i]->rules[k];
+    return n;
+}
+
 int import_read(const struct source sources[], size_t n, const struct import_options *options,
                 struct diagnostics *d, struct import *ret)
 {
@@ -185,7 +199,7 @@ int import_read(const struct source sources[], size_t n, const struct import_opt
         r = make_draft(ret, sources, n, options, &what);
     resolved_done(&what);
     finding_sort(rs);
-    ret->n_rules = rs->n_rules;
+    ret->n_rules = count_rules(rs);
     for (size_t i = 0; i < rs->n_ledger; i++)
         ret->n_effective += rs->ledger[i].effect != EFFECT_SAME;
     return r;
@@ -196,7 +210,10 @@ int import_read(const struct source sources[], size_t n, const struct import_opt
 static void write_place(struct buf *b, const struct import_rule *r)
 {
     buf_escape(b, r->place.file, strlen(r->place.file), IMPORT_MAX_TEXT);
-    buf_printf(b, ":%u: ", r->place.line);
+    buf_printf(b, ":%u", r->place.line);
+    if (r->number) /* Its line may be the whole file. */
+        buf_printf(b, ":%u", r->place.column);
+    buf_puts(b, ": ");
 }
 
 void import_write_ledger(const struct import *im, struct buf *b)

@@ -287,17 +287,18 @@ static void keep_out(struct walk *w, const struct import_rule *rule, const struc
 
 /* ---- shadows ---- */
 
-static void name_cover(struct buf *b, size_t n, const struct import_rule *rule)
+static void name_cover(struct walk *w, struct buf *b, size_t n, const struct import_rule *rule)
 {
     if (n == MAX_COVERS)
         buf_puts(b, " and others");
     else if (n < MAX_COVERS)
-        buf_printf(b, "%s%u", n ? ", " : "", rule->place.line);
+        buf_printf(b, "%s%s", n ? ", " : "", rule_name(w->rs, rule));
 }
 
 /* What of the rule's box no rule before it decides; counts on the rule whether any is left. */
-static void look_for_shadow(struct walk *w, struct import_rule *rule, const struct box *b)
+static void look_for_shadow(struct walk *w, struct import_rule *of, const struct box *b)
 {
+    struct import_rule *rule = of->first;
     CLEANUP(buf_done) struct buf covers = BUF_INIT;
     struct pieces left = {.items = NULL};
     size_t n = 0;
@@ -315,7 +316,7 @@ static void look_for_shadow(struct walk *w, struct import_rule *rule, const stru
         if (!box_overlaps(w, b, &t->box))
             continue;
         subtract(w, &left, &one);
-        name_cover(&covers, n++, t->rule);
+        name_cover(w, &covers, n++, t->rule);
         if (left.n > MAX_REST)
             break;
     }
@@ -374,12 +375,12 @@ static void walk_rule(struct walk *w, struct import_rule *rule, const struct box
         return;
     }
     if (rule->never_opens) {
-        rule->n_met++;
-        rule->n_live++;
+        rule->first->n_met++;
+        rule->first->n_live++;
         skip_replies(w, rule);
         return;
     }
-    rule->n_reached++;
+    rule->first->n_reached++;
     if (!box_and(w, path, &rule->match, &b))
         return;
     look_for_shadow(w, rule, &b);
@@ -462,11 +463,11 @@ static void intersect(struct walk *w, struct pieces *all, const struct pieces *m
     for (size_t i = 0; i < all->n && !w->stopped; i++)
         for (size_t k = 0; k < more->n && !w->stopped; k++) {
             const struct piece *p = &all->items[i], *q = &more->items[k];
-            bool later_says_more = q->rule && q->rule->place.line && !q->rule->is_policy;
+            bool later_says_more = !p->rule || (q->rule && !q->rule->is_policy);
             struct box b;
 
             if (box_overlaps(w, &p->box, &q->box) && box_and(w, &p->box, &q->box, &b))
-                add_piece(w, &both, &b, !p->rule || later_says_more ? q->rule : p->rule);
+                add_piece(w, &both, &b, later_says_more ? q->rule : p->rule);
         }
     free(all->items);
     *all = both;
@@ -487,7 +488,7 @@ static void walk_together(struct walk *w, struct chain *chains[], size_t n)
         walk_base(w, chains[i]);
         domain = domain_of(w, family & ~chains[i]->family); /* This chain does not see it. */
         if (domain.dim[DIM_SOURCE].n && domain.dim[DIM_DESTINATION].n)
-            add_piece(w, &w->allows, &domain, chains[i]->policy_rule);
+            add_piece(w, &w->allows, &domain, NULL);
         if (i) {
             intersect(w, &all, &w->allows);
             free(w->allows.items);

@@ -109,7 +109,8 @@ static void list_hosts(const struct roster *r, const struct pieces *pieces, stru
 
     for (size_t i = 0; i < pieces->n; i++)
         for (size_t e = 0; e < ARRAY_SIZE(ends); e++) {
-            struct ranges set = pieces->items[i].box.dim[ends[e]];
+            /* With the box in its own hole, so that its neighbours are no hosts. */
+            struct ranges set = ranges_or(r->rs->arena, pieces->items[i].box.dim[ends[e]], r->self);
 
             for (size_t k = 0; k < set.n; k++) {
                 point p = set.items[k].low;
@@ -235,9 +236,10 @@ static void give_role(struct roster *r, const struct piece *p, enum dimension en
         if (e->role || !ranges_overlap(e->addresses, set) || e->is_self)
             continue;
         e->role = end == DIM_SOURCE ? ruleset_text(r->rs, "%s-client", w->name) : w->name;
-        e->reason = ruleset_text(
-            r->rs, "%s %s/%u, %s: line %u", end == DIM_SOURCE ? "may open" : "is reached by",
-            w->protocol == IPPROTO_TCP ? "tcp" : "udp", w->port, w->title, p->rule->place.line);
+        e->reason = ruleset_text(r->rs, "%s %s/%u, %s: %s",
+                                 end == DIM_SOURCE ? "may open" : "is reached by",
+                                 w->protocol == IPPROTO_TCP ? "tcp" : "udp", w->port, w->title,
+                                 rule_name(r->rs, p->rule));
     }
 }
 
@@ -385,7 +387,9 @@ static const char *outside_group(struct roster *r, struct ranges set)
 
     if (!outside.n)
         return NULL;
-    n = add_prefixes(&b, outside, MAX_PREFIXES, "\"");
+    if (is_family(r, outside, FAMILY_BOTH))
+        buf_puts(&b, "\"::/0\"");
+    n = b.size ? 1 : add_prefixes(&b, outside, MAX_PREFIXES, "\"");
     if (n == MAX_PREFIXES)
         ruleset_limit(r->rs, NULL, "prefixes in a group", MAX_PREFIXES);
     if (is_family(r, outside, FAMILY_V4)) {

@@ -104,6 +104,7 @@ struct import_rule *ruleset_add_rule(struct ruleset *rs, struct chain *c)
     rs->n_rules++;
     r = arena_alloc(rs->arena, 1, sizeof *r);
     r->chain = c;
+    r->first = r;
     GROW(c->rules, c->n, c->room);
     c->rules[c->n++] = r;
     return r;
@@ -112,6 +113,8 @@ struct import_rule *ruleset_add_rule(struct ruleset *rs, struct chain *c)
 void ruleset_ledger(struct ruleset *rs, const struct import_rule *rule, enum effect effect,
                     const char *reason)
 {
+    if (rule)
+        rule = rule->first;
     for (size_t i = 0; i < rs->n_ledger; i++) { /* A rule is met once on each way to it. */
         const struct ledger_entry *e = &rs->ledger[i];
 
@@ -394,6 +397,7 @@ static void add_policy_rule(struct ruleset *rs, struct chain *c)
 
     r->place = c->place;
     r->chain = c;
+    r->first = r;
     r->act = c->policy;
     r->is_policy = true;
     r->match = box_of_everything(rs, c->family);
@@ -450,6 +454,7 @@ struct ranges family_addresses(struct arena *a, enum family family)
 {
     /* "::", "::1", and all of which anything is assigned (64:ff9b::/96 is the lowest, RFC 6052). */
     const struct range v6[] = {{0, 1}, {(point)0x40 << 112, ~(point)0}};
+    const struct range both[] = {v6[0], {v4_low, v4_high}, v6[1]};
 
     switch (family) {
     case FAMILY_NONE:
@@ -459,7 +464,7 @@ struct ranges family_addresses(struct arena *a, enum family family)
     case FAMILY_V6:
         return (struct ranges){arena_copy(a, v6, 2, sizeof v6[0]), 2};
     case FAMILY_BOTH:
-        return ranges_one(a, 0, ~(point)0);
+        return (struct ranges){arena_copy(a, both, 3, sizeof both[0]), 3};
     }
     return (struct ranges){.n = 0};
 }
@@ -498,6 +503,12 @@ struct ranges multicast_addresses(struct arena *a)
 }
 
 /* ---- words ---- */
+
+const char *rule_name(struct ruleset *rs, const struct import_rule *r)
+{
+    return r->number ? ruleset_text(rs, "handle %s", r->number)
+                     : ruleset_text(rs, "line %u", r->place.line);
+}
 
 const char *finding_code_name(enum finding_code code)
 {

@@ -72,6 +72,7 @@ struct import_rule {
     const char *comment; /* NULL: none. */
     const char *owner;   /* NULL: nobody. */
     const struct chain *chain;
+    struct import_rule *first; /* Of those that one written rule became; often itself. */
     enum act act;
     const char *target;       /* Of a jump. */
     const struct chain *to;   /* The target, once linked. */
@@ -197,6 +198,9 @@ point address_point(const struct address *a);
 struct address point_address(point p);
 struct ranges loopback_addresses(void);
 struct ranges multicast_addresses(struct arena *a); /* And broadcast, both families. */
+
+/* "line 7", or "handle 7" where lines say nothing. */
+const char *rule_name(struct ruleset *rs, const struct import_rule *r);
 
 const char *finding_code_name(enum finding_code code); /* "W-DUPLICATE" */
 const char *effect_name(enum effect effect);           /* "same", "narrower", "wider" */

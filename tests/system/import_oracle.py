@@ -71,8 +71,15 @@ class Ledger:
         return own
 
     def says(self, line, *words):
+        """'line' may be a list: any of them."""
         return any(effect != "same" and any(w in reason for w in words)
-                   for effect, reason in self.entries.get(line, []))
+                   for one in (line if isinstance(line, list) else [line])
+                   for effect, reason in self.entries.get(one, []))
+
+    @property
+    def says_forward_is_left_out(self):
+        return any("forwards everything" in reason for found in self.entries.values()
+                   for _, reason in found)
 
     def inexact(self, line):
         return self.says(line, "also asks for", "source port that only")
@@ -219,6 +226,184 @@ class Iptables:
 
 def interface(pattern, name):
     return name.startswith(pattern[:-1]) if pattern[-1] in "+*" else name == pattern
+
+
+# ---- nft ----
+
+class Nft:
+    """Rules are known by "FAMILY TABLE CHAIN handle N", which is how the importer calls them."""
+
+    def __init__(self, document):
+        self.bases, self.chains, self.sets = [], {}, {}
+        for e in document["nftables"]:
+            kind, x = next(iter(e.items()))
+            if kind == "chain":
+                self.chains[x["family"], x["table"], x["name"]] = []
+                if x.get("type") == "filter":
+                    self.bases.append(x)
+            elif kind in ("set", "map"):
+                self.sets[x["family"], x["table"], x["name"]] = x
+            elif kind == "rule":
+                self.chains[x["family"], x["table"], x["chain"]].append(x)
+        self.bases.sort(key=lambda x: x["prio"])
+
+    def judge(self, hook, p, ledger):
+        lines, named, proto, met = [], False, False, False
+        for base in self.bases:
+            if base["hook"] != hook.lower() or \
+                    base["family"] not in ("inet", "ip6" if p.dst.version == 6 else "ip"):
+                continue
+            met = True
+            at = (base["family"], base["table"], base["name"])
+            v = self.walk(at, p, ledger, False, False)
+            if v is None:
+                policy = base.get("policy", "accept")
+                v = Verdict(policy == "accept", f"the policy of {' '.join(at)}, {policy.upper()}")
+            lines.append(v.line)
+            named, proto = named or v.named, proto or v.proto
+            if not v.accept:
+                return Verdict(False, lines, named, proto)
+        return Verdict(True, lines, named, proto) if met else None
+
+    def walk(self, at, p, ledger, named, proto):
+        for rule in self.chains[at]:
+            line = f"{' '.join(at)} handle {rule['handle']}"
+            matches, unsure, names, asks, verdict = self.match(at, rule, p)
+            if not matches or verdict is None:
+                continue
+            if unsure:
+                if not ledger.inexact(line):
+                    raise Undecided(line)
+                raise Unknown
+            word, value = next(iter(verdict.items()))
+            if word in ("accept", "drop", "reject"):
+                return Verdict(word == "accept", line, named or names, proto or asks)
+            if word == "return":
+                return None
+            if word == "continue":
+                continue
+            found = self.walk((at[0], at[1], value["target"]), p, ledger, named or names,
+                              proto or asks)
+            if found or word == "goto":
+                return found
+        return None
+
+    def match(self, at, rule, p):
+        matches, unsure, named, proto = True, False, False, False
+        for statement in rule["expr"]:
+            word, x = next(iter(statement.items())) if isinstance(statement, dict) else \
+                (statement, None)
+            if word == "match":
+                hit, names, asks = self.condition(at, x["left"], x["op"], x["right"], p)
+                named, proto = named or names, proto or asks
+                if hit is None:
+                    unsure = True
+                else:
+                    matches = matches and hit
+            elif word == "vmap":
+                for key, verdict in self.elements(at, x["data"]):
+                    hit, names, asks = self.condition(at, x["key"], "==", key, p)
+                    if hit:
+                        return matches, unsure, named or names, proto or asks, verdict
+                return False, unsure, named, proto, None
+            elif word in ("accept", "drop", "return", "jump", "goto", "continue"):
+                return matches, unsure, named, proto, statement
+            elif word == "reject":
+                kind = (x or {}).get("type")
+                matches = matches and not (
+                    (kind == "icmp" and p.dst.version == 6) or
+                    (kind == "icmpv6" and p.dst.version == 4) or
+                    (kind == "tcp reset" and p.proto != 6))
+                return matches, unsure, named, proto or kind == "tcp reset", statement
+            elif word not in ("counter", "log"):
+                unsure = True
+        return matches, unsure, named, proto, None
+
+    def elements(self, at, right):
+        if isinstance(right, str):
+            return self.sets[at[0], at[1], right[1:]].get("elem", [])
+        return right["set"]
+
+    def condition(self, at, left, op, right, p):
+        """(true, false or None for unknown; whether it names the destination; the protocol)"""
+        if "concat" in left:
+            hit, named, proto = False, False, False
+            for element in [right] if "concat" in right else self.elements(at, right):
+                parts = [self.condition(at, k, "==", v, p)
+                         for k, v in zip(left["concat"], element["concat"])]
+                hit = hit or all(h for h, _, _ in parts)
+                named = any(n for _, n, _ in parts)
+                proto = any(a for _, _, a in parts)
+            return (hit if op == "==" else not hit), named, proto
+        masked = "&" in left
+        if masked:
+            left, mask = left["&"]
+        kind, x = next(iter(left.items()))
+        key = (x.get("protocol"), x["field"]) if kind == "payload" else (kind, x.get("key"))
+        if key[1] == "flags" and key[0] == "tcp":
+            wanted = right if isinstance(right, list) else [right]
+            if p.proto != 6:
+                return False, False, True
+            if op == "in":
+                return "syn" in wanted, False, True
+            mine = ["syn"] if not masked or "syn" in mask else []
+            return (mine == wanted) == (op != "!="), False, True
+        value = {("ip", "saddr"): p.src, ("ip6", "saddr"): p.src, ("ip", "daddr"): p.dst,
+                 ("ip6", "daddr"): p.dst, ("ip", "protocol"): p.proto, ("ip6", "nexthdr"): p.proto,
+                 ("meta", "l4proto"): p.proto, ("meta", "iifname"): p.iif,
+                 ("meta", "oifname"): p.oif, ("ct", "state"): "new", ("icmp", "type"): p.port,
+                 ("icmpv6", "type"): p.port,
+                 ("meta", "nfproto"): "ipv4" if p.dst.version == 4 else "ipv6"}.get(key)
+        named, proto = key[1] == "daddr", key[1] in ("protocol", "l4proto", "nexthdr")
+        if key[0] in ("ip", "ip6") and (p.dst.version == 6) != (key[0] == "ip6"):
+            return False, named, proto
+        if key[0] in ("tcp", "udp", "th", "icmp", "icmpv6"):
+            proto = True
+            if p.proto not in ((6, 17) if key[0] == "th" else (NUMBERS[key[0]],)):
+                return False, named, proto
+            if key[1] == "dport":
+                value = p.port
+            elif key[1] == "sport":
+                return None, named, proto
+        if value is None:
+            return None, named, proto
+        if op in ("<", ">", "<=", ">="):
+            return {"<": value < right, ">": value > right, "<=": value <= right,
+                    ">=": value >= right}[op], named, proto
+        hit = any(self.takes(key, v, value) for v in self.values(at, right))
+        return hit == (op != "!="), named, proto
+
+    def values(self, at, right):
+        if isinstance(right, list):
+            return right
+        if (isinstance(right, str) and right[0] == "@") or \
+                (isinstance(right, dict) and "set" in right):
+            return self.elements(at, right)
+        return [right]
+
+    @staticmethod
+    def takes(key, v, value):
+        if isinstance(v, dict) and "elem" in v:
+            v = v["elem"]["val"]
+        if key[1] in ("saddr", "daddr"):
+            if isinstance(v, dict) and "prefix" in v:
+                net = ipaddress.ip_network(f"{v['prefix']['addr']}/{v['prefix']['len']}", False)
+                return value.version == net.version and value in net
+            low, high = map(ipaddress.ip_address, v["range"] if isinstance(v, dict) else (v, v))
+            return value.version == low.version and low <= value <= high
+        if isinstance(v, dict):
+            return v["range"][0] <= value <= v["range"][1]
+        if key[0] == "meta" and key[1] in ("iifname", "oifname"):
+            return interface(v, value)
+        types = {"echo-request": 8, "destination-unreachable": 3, "echo-reply": 0,
+                 "time-exceeded": 11}
+        types6 = {"echo-request": 128, "nd-neighbor-solicit": 135, "nd-router-advert": 134,
+                  "destination-unreachable": 1, "time-exceeded": 3}
+        if isinstance(v, str) and key[1] == "type":
+            v = (types if key[0] == "icmp" else types6)[v]
+        if isinstance(v, str) and key[1] in ("l4proto", "protocol", "nexthdr"):
+            v = NUMBERS[v]
+        return v == value
 
 
 # ---- packets ----
