@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "import/finding.h"
+#include "import/ios.h"
 #include "import/iptables.h"
 #include "import/nft.h"
 #include "text/json.h"
@@ -76,7 +77,6 @@ static void read_source(struct ruleset *rs, const struct source *s, enum import_
         return;
     }
     switch (format) {
-    case IMPORT_IOS:
     case IMPORT_AUTO:
         x = diagnostics_add(rs->d, CODE_SYNTAX, &p, "no rules of a known format");
         diagnostic_expected(x, "iptables-save, nft -j list ruleset, or IOS access lists; "
@@ -87,6 +87,9 @@ static void read_source(struct ruleset *rs, const struct source *s, enum import_
         break;
     case IMPORT_NFT:
         nft_read(rs, s);
+        break;
+    case IMPORT_IOS:
+        ios_read(rs, s);
         break;
     }
 }

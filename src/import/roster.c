@@ -11,6 +11,7 @@
 
 enum {
     FEW_HOSTS = 16,     /* A destination of more names no role. */
+    MANY_HOSTS = 64,    /* A set of more single addresses is a pattern, and names no hosts. */
     FEW_INTERFACES = 4, /* More are told by those that are not meant. */
     MAX_PREFIXES = 100000,
     SHOWN_PREFIXES = 8,
@@ -112,7 +113,7 @@ static void list_hosts(const struct roster *r, const struct pieces *pieces, stru
             /* With the box in its own hole, so that its neighbours are no hosts. */
             struct ranges set = ranges_or(r->rs->arena, pieces->items[i].box.dim[ends[e]], r->self);
 
-            for (size_t k = 0; k < set.n; k++) {
+            for (size_t k = 0; k < set.n && set.n <= MANY_HOSTS; k++) {
                 point p = set.items[k].low;
 
                 if (p != set.items[k].high || !is_private(p) || ranges_have(r->self, p))

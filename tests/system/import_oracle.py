@@ -406,6 +406,151 @@ class Nft:
         return v == value
 
 
+# ---- IOS ----
+
+IOS_PORTS = {"www": 80, "domain": 53, "smtp": 25, "ssh": 22, "telnet": 23, "ntp": 123, "snmp": 161}
+IOS_TYPES = {"echo": 8, "echo-reply": 0, "unreachable": 3, "ttl-exceeded": 11}
+IOS_TYPES6 = {"echo-request": 128, "echo-reply": 129}
+
+
+class Ios:
+    def __init__(self, text):
+        self.lists, self.networks, self.services = {}, {}, {}
+        block = None
+        for number, line in enumerate(text.splitlines(), 1):
+            w = line.split()
+            if not w or w[0] == "!":
+                continue
+            if w[0] == "access-list":
+                self.add(w[1], 4, number, w[2:], int(w[1]) < 100)
+                block = None
+            elif w[:2] in (["ip", "access-list"], ["ipv6", "access-list"]):
+                v6, w = w[0] == "ipv6", w[2:]
+                standard = w[0] == "standard"
+                block = ("list", w[-1], 6 if v6 else 4, standard)
+            elif w[0] == "object-group":
+                block = (w[1], w[2])
+                (self.networks if w[1] == "network" else self.services)[w[2]] = []
+            elif line[0] != " ":
+                block = None
+            elif block and block[0] == "list":
+                self.add(block[1], block[2], number, w, block[3])
+            elif block and block[0] == "network":
+                self.networks[block[1]].append(w)
+            elif block and block[0] == "service":
+                self.services[block[1]].append(w)
+
+    def add(self, name, version, number, words, standard):
+        if words[0].isdigit():
+            words = words[1:]
+        if words[0] == "sequence":
+            words = words[2:]
+        if words[0] != "remark":
+            self.lists.setdefault((name, version), []).append((number, words, standard))
+
+    def judge(self, name, p, ledger):
+        rules = self.lists.get((name, p.dst.version))
+        if rules is None:
+            return None
+        for number, words, standard in rules:
+            hit, unsure, named, proto = self.match(list(words[1:]), standard, p)
+            if not hit:
+                continue
+            if unsure:
+                if not ledger.inexact(number):
+                    raise Undecided(f"line {number}")
+                raise Unknown
+            return Verdict(words[0] == "permit", number, named, proto)
+        return Verdict(False, None)
+
+    def match(self, w, standard, p):
+        if standard:
+            return self.end(w, p.src)[0], False, False, False
+        service = None
+        if w[0] == "object-group":
+            service = self.services[w[1]]
+            del w[0]
+        protocol = w.pop(0)
+        hit = True
+        if service is None and protocol not in ("ip", "ipv6"):
+            hit = p.proto == (58 if protocol == "icmp" and p.dst.version == 6 else
+                              NUMBERS.get(protocol) or int(protocol))
+        if service is not None:
+            hit = any(self.service(list(s), p) for s in service)
+        unsure = False
+        src, _ = self.end(w, p.src)
+        if protocol in ("tcp", "udp") and self.ports(w, p.sport) is not None:
+            unsure = True
+        dst, named = self.end(w, p.dst)
+        if protocol in ("tcp", "udp"):
+            found = self.ports(w, p.port)
+            hit = hit and found is not False
+        types = IOS_TYPES6 if p.dst.version == 6 else IOS_TYPES
+        if protocol == "icmp" and w and (w[0] in types or w[0].isdigit()):
+            t = w.pop(0)
+            hit = hit and p.port == int(types.get(t, t))
+        if "sequence" in w:
+            at = w.index("sequence")
+            del w[at:at + 2]
+        for rest in w:
+            if rest == "established":
+                hit = False  # A lone SYN has neither ACK nor RST.
+            elif rest not in ("log", "log-input"):
+                unsure = True
+        return hit and src and dst, unsure, named, service is not None or protocol not in ("ip", "ipv6")
+
+    def service(self, s, p):
+        if s[0] == "ip":
+            return True
+        if p.proto != NUMBERS[s.pop(0)]:
+            return False
+        return self.ports(s, p.port) is not False if s else True
+
+    def end(self, w, address):
+        """Whether the address is meant, and whether any was named; takes the words."""
+        first = w.pop(0)
+        if first == "any":
+            return True, False
+        if first == "host":
+            return address == ipaddress.ip_address(w.pop(0)), True
+        if first == "object-group":
+            return any(self.network(list(n), address) for n in self.networks[w.pop(0)]), True
+        if "/" in first:
+            return address in ipaddress.ip_network(first, strict=False), True
+        base = int(ipaddress.IPv4Address(first))
+        wildcard = int(ipaddress.IPv4Address(w.pop(0))) if w and w[0].count(".") == 3 else 0
+        return (int(address) | wildcard) == (base | wildcard), True
+
+    def network(self, n, address):
+        if n[0] == "description":
+            return False
+        if n[0] == "host":
+            return address == ipaddress.ip_address(n[1])
+        if n[0] == "range":
+            return ipaddress.ip_address(n[1]) <= address <= ipaddress.ip_address(n[2])
+        if n[0] == "group-object":
+            return any(self.network(list(x), address) for x in self.networks[n[1]])
+        return address in ipaddress.ip_network(f"{n[0]}/{n[1]}", strict=False)
+
+    @staticmethod
+    def ports(w, port):
+        """None: no operator stands there."""
+        def number(s):
+            return IOS_PORTS[s] if s in IOS_PORTS else int(s)
+        if not w or w[0] not in ("eq", "neq", "range", "gt", "lt"):
+            return None
+        operator = w.pop(0)
+        if operator == "range":
+            return number(w.pop(0)) <= port <= number(w.pop(0))
+        if operator in ("gt", "lt"):
+            n = number(w.pop(0))
+            return port > n if operator == "gt" else port < n
+        listed = []
+        while w and (w[0].isdigit() or w[0] in IOS_PORTS):
+            listed.append(number(w.pop(0)))
+        return (port in listed) == (operator == "eq")
+
+
 # ---- packets ----
 
 def interesting_addresses(text, v6):

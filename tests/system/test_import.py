@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from import_oracle import Iptables, Ledger, Nft, Packets, Unknown
+from import_oracle import Ios, Iptables, Ledger, Nft, Packets, Unknown
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -370,6 +370,74 @@ def test_drafts_of_random_nft_rulesets_give_the_same_verdicts(kind, tmp_path):
             compared += n[0]
             accepts += n[1]
     assert compared > 5000 and accepts > 1000, (compared, accepts)
+
+
+# ---- IOS: the proof ----
+
+@pytest.mark.parametrize("name,v6", [("OUTSIDE-IN", False), ("OUTSIDE-IN6", True), ("VTY", False),
+                                     ("101", False), ("10", False)])
+def test_the_draft_of_ios_lists_gives_the_same_verdicts(name, v6, tmp_path):
+    text = (FIXTURES / "edge.ios").read_text()
+    document = write_draft(tmp_path / "draft", FIXTURES / "edge.ios", options=["--chain", name])
+    check_draft(tmp_path / "draft")
+    original = Ios(text)
+    _, n_accepts = compare(tmp_path / "draft", document, packets_for(text, 5, [], 4000, v6),
+                           lambda p, ledger: original.judge(name, p, ledger))
+    assert n_accepts >= 10
+
+
+def test_lists_that_interfaces_apply_are_chosen(tmp_path):
+    lines = (FIXTURES / "edge.ios").read_text().splitlines(keepends=True)
+    both = "".join(line for line in lines if "access-class" not in line)
+    (tmp_path / "edge.ios").write_text(both)
+    document = write_draft(tmp_path / "draft", tmp_path / "edge.ios")
+    check_draft(tmp_path / "draft")
+    original = Ios(both)
+    for name, v6 in (("OUTSIDE-IN", False), ("OUTSIDE-IN6", True)):
+        compare(tmp_path / "draft", document, packets_for(both, 6, [], 2000, v6),
+                lambda p, ledger: original.judge(name, p, ledger))
+    done = run("policy", "import", FIXTURES / "edge.ios")
+    assert done.returncode == 3 and "choose one by --chain NAME" in done.stderr
+
+
+def random_ios(r):
+    lines = ["ip access-list extended RANDOM"]
+    for _ in range(r.randint(4, 14)):
+        proto = r.choice(["ip", "ip", "tcp", "tcp", "udp", "icmp", "gre"])
+
+        def end():
+            return r.choice(["any", "any", "host 10.1.2.3", "10.1.2.0 0.0.0.255", "10.0.0.0 0.255.255.255",
+                             "10.1.0.4 0.0.255.0", "10.1.2.2 0.0.0.1", "192.168.7.9 0.0.0.15",
+                             "10.0.0.1 0.1.0.254"])
+
+        def ports():
+            if proto not in ("tcp", "udp") or r.random() < 0.3:
+                return ""
+            return r.choice([" eq 22", " eq www 443", " range 20 90", " gt 1023", " lt 100", " neq 80",
+                             " neq 22 443"])
+
+        rest = " echo" if proto == "icmp" and r.random() < 0.5 else ""
+        rest += r.choice(["", "", "", " log"])
+        rest += " established" if proto == "tcp" and r.random() < 0.1 else ""
+        rest += " time-range T" if r.random() < 0.04 else ""
+        lines.append(f" {r.choice(['permit', 'permit', 'deny'])} {proto} {end()} {end()}{ports()}{rest}")
+    return "\n".join(lines) + "\n"
+
+
+def test_drafts_of_random_access_lists_give_the_same_verdicts(tmp_path):
+    compared = accepts = 0
+    for seed in range(60):
+        text = random_ios(random.Random(f"ios{seed}"))
+        (tmp_path / "in.ios").write_text(text)
+        folder = tmp_path / str(seed)
+        document = write_draft(folder, tmp_path / "in.ios")
+        check_draft(folder)
+        original = Ios(text)
+        n = compare(folder, document, packets_for(text, seed, [], 400),
+                    lambda p, ledger: original.judge("RANDOM", p, ledger), at_least=0)
+        compared += n[0]
+        accepts += n[1]
+    assert compared > 15000 and accepts > 2000, (compared, accepts)
 
 
 # ---- the real input ----
