@@ -39,12 +39,16 @@ static void summarise(struct linting *l)
     }
 }
 
-static const char *plural(size_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 /* ---- E-WIDEN ---- */
+
+/* "web1 of web", "12 endpoints of web, such as web1" */
+static void name_blind(struct buf *text, size_t n, const char *of, const struct endpoint *first)
+{
+    if (n == 1)
+        buf_printf(text, "%s of %s", first->name, of);
+    else
+        buf_printf(text, "%zu endpoints of %s, such as %s", n, of, first->name);
+}
 
 /* Is there an end that the selector takes and that has no host agent (or no edge)?  '*text' says
  * which; quarantine's suspects are never outside. */
@@ -60,7 +64,7 @@ static bool has_blind_end(const struct linting *l, const struct selector *s, boo
         if (!suspects)
             buf_puts(text, "what is outside");
         else if (n)
-            buf_printf(text, "%zu endpoint%s, the first is %s", n, plural(n), first->name);
+            name_blind(text, n, "the inventory", first);
         return !suspects || n > 0;
     }
     for (size_t i = 0; i < s->n_groups; i++) {
@@ -73,8 +77,7 @@ static bool has_blind_end(const struct linting *l, const struct selector *s, boo
             return true;
         }
         if (n) {
-            buf_printf(text, "%zu endpoint%s of %s, the first is %s", n, plural(n), g->name,
-                       (edge ? k->edge : k->host)->name);
+            name_blind(text, n, g->name, edge ? k->edge : k->host);
             return true;
         }
     }
@@ -104,7 +107,7 @@ static void lint_widen_functions(const struct linting *l, const struct rule *r)
                       &from) &&
         has_blind_end(l, &r->match.to, true, r->layer == LAYER_QUARANTINE && !r->match.to.given,
                       &to)) {
-        buf_printf(&from, " to %s", buf_str(&to));
+        buf_printf(&from, ", nor at %s", buf_str(&to));
         widens(l, r, &r->match.service_place, "protocol functions", buf_str(&from),
                "an edge at one of the two ends");
     }
@@ -367,9 +370,16 @@ static void lint_groups(const struct linting *l)
 
     for (size_t g = 0; g < p->n_groups; g++) {
         lint_members(l, &p->groups[g]);
-        if (p->groups[g].kind != GROUP_OUTSIDE && !l->w->n_members[g])
-            (void)diagnostics_add(l->d, CODE_EMPTY, &p->groups[g].place,
-                                  "the group \"%s\" has no endpoint", p->groups[g].name);
+        if (p->groups[g].kind != GROUP_OUTSIDE && !l->w->n_members[g]) {
+            struct diagnostic *x =
+                diagnostics_add(l->d, CODE_EMPTY, &p->groups[g].place,
+                                "the group \"%s\" has no endpoint", p->groups[g].name);
+
+            diagnostic_expected(x, "labels or names that some endpoint of the inventory has");
+            diagnostic_fix(x,
+                           "compare its labels with the inventory; rules of an empty group match "
+                           "nothing");
+        }
     }
 }
 
@@ -382,12 +392,26 @@ static bool user_group_exists(const struct inventory *inv, const char *name)
     return false;
 }
 
+static void empty_user_group(const struct linting *l, const struct match *m, const char *name)
+{
+    const struct inventory *inv = l->w->inventory;
+    struct nearest near = nearest_to(name);
+    struct diagnostic *x = diagnostics_add(l->d, CODE_EMPTY, &m->user_place,
+                                           "the user group \"@%s\" has no member", name);
+
+    for (size_t i = 0; i < inv->n_users; i++)
+        for (size_t k = 0; k < inv->users[i].n_groups; k++)
+            nearest_offer(&near, inv->users[i].groups[k]);
+    diagnostic_expected(x, "a group that a user of the inventory is in");
+    diagnostic_nearest(x, near.best);
+    diagnostic_fix(x, "in the inventory, users: {NAME: {groups: [%s]}}", name);
+}
+
 static void lint_users(const struct linting *l, const struct match *m)
 {
     for (size_t i = 0; i < m->n_users; i++)
         if (m->users[i].is_group && !user_group_exists(l->w->inventory, m->users[i].name))
-            (void)diagnostics_add(l->d, CODE_EMPTY, &m->user_place,
-                                  "the user group \"@%s\" has no member", m->users[i].name);
+            empty_user_group(l, m, m->users[i].name);
 }
 
 static void lint_expiry(const struct linting *l, const struct rule *r)
@@ -396,9 +420,11 @@ static void lint_expiry(const struct linting *l, const struct rule *r)
 
     if (rule_is_alive(r, l->w->now_s))
         return;
-    (void)diagnostics_add(l->d, CODE_EXPIRED, &r->expires_place,
-                          "\"%s\" expired at the end of %s and no longer matches", r->id,
-                          date_format(r->expires_s - DATE_DAY_S, day));
+    diagnostic_fix(diagnostics_add(l->d, CODE_EXPIRED, &r->expires_place,
+                                   "\"%s\" expired at the end of %s and no longer matches", r->id,
+                                   date_format(r->expires_s - DATE_DAY_S, day)),
+                   "ask %s whether it is still needed: give it another day, or delete it",
+                   r->owner);
 }
 
 void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *d)

@@ -19,15 +19,17 @@ static bool name_accepts(const char *s, const char *also, const char **ret_why)
     size_t len = strlen(s);
 
     if (!len)
-        *ret_why = "a name is not empty";
+        *ret_why = "a name that is not empty";
     else if (len > MODEL_NAME_LEN)
-        *ret_why = "a name has at most 63 characters";
+        *ret_why = "a name of at most 63 characters";
     else if (!is_letter_or_digit(s[0]))
-        *ret_why = "a name begins with a letter or digit";
+        *ret_why = "a name that begins with a letter a-z A-Z or a digit";
     else {
         for (size_t i = 0; i < len; i++)
             if (!is_letter_or_digit(s[i]) && !strchr(also, s[i])) {
-                *ret_why = "a name has only letters a-z A-Z, digits, and the characters . _ -";
+                *ret_why = strchr(also, '@')
+                               ? "a name of letters a-z A-Z, digits, and the characters . _ - @"
+                               : "a name of letters a-z A-Z, digits, and the characters . _ -";
                 return false;
             }
         return true;
@@ -40,20 +42,22 @@ static bool printable(const char *s, size_t max, const char *except, const char 
     size_t len = strlen(s), n;
 
     if (!len)
-        *ret_why = "a text is not empty";
+        *ret_why = "text that is not empty";
     else if (len > max)
-        *ret_why = "the text is too long";
+        *ret_why = max == MODEL_TEXT_LEN   ? "text of at most 500 bytes"
+                   : max == MODEL_PATH_LEN ? "a path of at most 255 bytes"
+                                           : "text of at most 200 bytes";
     else if (s[0] == ' ' || s[len - 1] == ' ')
-        *ret_why = "a text neither begins nor ends with a blank";
+        *ret_why = "text without a blank at its beginning or end";
     else {
         for (size_t i = 0; i < len; i += n) {
             n = utf8_printable(s + i, len - i);
             if (!n) {
-                *ret_why = "a text is one line of characters that show";
+                *ret_why = "one line of characters that show";
                 return false;
             }
             if (n == 1 && strchr(except, s[i])) {
-                *ret_why = "quotes, backslashes, braces, semicolons, < > & $ have no place here";
+                *ret_why = "text without quotes, backslashes, braces, semicolons, < > & $";
                 return false;
             }
         }
@@ -69,11 +73,11 @@ static bool path_accepts(const char *s, const char **ret_why)
     if (!printable(s, MODEL_PATH_LEN, "", ret_why))
         return false;
     if (s[0] != '/')
-        *ret_why = "a program is named by its whole path, from the first /";
+        *ret_why = "the whole path of the program, from the first /";
     else if (strstr(s, "//") || strstr(s, "/./") || strstr(s, "/../") || s[len - 1] == '/' ||
              (len >= 2 && strcmp(s + len - 2, "/.") == 0) ||
              (len >= 3 && strcmp(s + len - 3, "/..") == 0))
-        *ret_why = "a path is written without //, /./, /../ and a slash at its end";
+        *ret_why = "a path without //, /./, /../ and without a slash at its end";
     else
         return true;
     return false;
@@ -107,13 +111,19 @@ bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why)
     return false;
 }
 
+static void add_choices(struct buf *b, const char *const *choices)
+{
+    for (size_t i = 0; choices[i]; i++)
+        buf_printf(b, "%s%s", i ? ", " : "", choices[i]);
+}
+
 static const char *expected_of(const struct field *f)
 {
     if (f->expected)
         return f->expected;
     switch (f->kind) {
-    case FIELD_WORD:
     case FIELD_CHOICE:
+    case FIELD_WORD:
         return f->grammar == GRAMMAR_PATH   ? "a path"
                : f->grammar == GRAMMAR_TEXT ? "text"
                                             : "a name";
@@ -124,14 +134,28 @@ static const char *expected_of(const struct field *f)
     case FIELD_NUMBERS:
         return "a number or a list of numbers";
     case FIELD_BOOL:
-        return "true or false";
+        return "true, false, yes or no";
     case FIELD_OBJECT:
-    case FIELD_MAP:
         return "a mapping";
+    case FIELD_MAP:
+        return "a mapping of names, each on a line of its own: \"name: ...\"";
     case FIELD_OBJECTS:
-        return "a list of mappings";
+        return "a list, whose items begin with \"- \"";
     }
     return "";
+}
+
+static void expect_field(struct diagnostic *x, const struct field *f)
+{
+    struct buf b = BUF_INIT;
+
+    buf_puts(&b, f->choices && !f->expected ? "one of " : "");
+    if (f->choices && !f->expected)
+        add_choices(&b, f->choices);
+    else
+        buf_puts(&b, expected_of(f));
+    diagnostic_expected(x, "%s", buf_str(&b));
+    buf_done(&b);
 }
 
 static void wrong_type(const struct decoder *dec, const struct field *f, const struct node *n)
@@ -143,7 +167,7 @@ static void wrong_type(const struct decoder *dec, const struct field *f, const s
     else
         x = diagnostics_add(dec->d, CODE_TYPE, &n->place, "%s for \"%s\"", node_kind_name(n),
                             f->name);
-    diagnostic_expected(x, "%s", expected_of(f));
+    expect_field(x, f);
 }
 
 /* An address where a name belongs deserves to be told so. */
@@ -157,8 +181,8 @@ static bool looks_like_address(const char *s)
 
 static void refuse_address(const struct decoder *dec, const struct node *n)
 {
-    struct diagnostic *x =
-        diagnostics_add(dec->d, CODE_ADDR, &n->place, "the address %s in a rule", n->text);
+    struct diagnostic *x = diagnostics_add(dec->d, CODE_ADDR, &n->place,
+                                           "the address %s where a name belongs", n->text);
 
     diagnostic_expected(x, "a name");
     diagnostic_fix(x,
@@ -193,8 +217,11 @@ static bool read_word(const struct decoder *dec, const struct field *f, const st
                                     f->grammar == GRAMMAR_VALUE
                                 ? CODE_VALUE
                                 : CODE_NAME,
-                            &n->place, "\"%s\" for \"%s\"", text, f->name);
+                            &n->place, "\"%s\" %s \"%s\"", text,
+                            f->kind == FIELD_MAP ? "as a name in" : "for", f->name);
         diagnostic_expected(x, "%s", why);
+        if (f->grammar == GRAMMAR_REF && text[0] == '@')
+            diagnostic_fix(x, "\"@\" names a group of users: write user: \"%s\"", text);
         return false;
     }
     for (size_t i = 0; f->reserved && f->reserved[i]; i++)
@@ -227,8 +254,8 @@ static void read_choice(const struct decoder *dec, const struct field *f, const 
             return;
         }
         nearest_offer(&near, f->choices[i]);
-        buf_printf(&b, "%s%s", i ? ", " : "", f->choices[i]);
     }
+    add_choices(&b, f->choices);
     x = diagnostics_add(dec->d, CODE_VALUE, &n->place, "\"%s\" for \"%s\"", n->text, f->name);
     diagnostic_expected(x, "one of %s", buf_str(&b));
     diagnostic_nearest(x, near.best);
@@ -254,7 +281,10 @@ static bool read_number(const struct decoder *dec, const struct field *f, const 
     }
     if ((int64_t)v < f->low || (int64_t)v > f->high) {
         x = diagnostics_add(dec->d, CODE_RANGE, &n->place, "%s for \"%s\"", n->text, f->name);
-        diagnostic_expected(x, "%lld to %lld", (long long)f->low, (long long)f->high);
+        if (f->expected)
+            diagnostic_expected(x, "%s", f->expected);
+        else
+            diagnostic_expected(x, "%lld to %lld", (long long)f->low, (long long)f->high);
         return false;
     }
     *to = (struct number){.value = (int64_t)v, .given = true, .place = n->place};
@@ -276,7 +306,7 @@ static void read_bool(const struct decoder *dec, const struct field *f, const st
         struct diagnostic *x =
             diagnostics_add(dec->d, CODE_TYPE, &n->place, "\"%s\" for \"%s\"", n->text, f->name);
 
-        diagnostic_expected(x, "true or false");
+        diagnostic_expected(x, "%s", expected_of(f));
     } else {
         wrong_type(dec, f, n);
     }
@@ -287,7 +317,7 @@ static void empty_list(const struct decoder *dec, const struct field *f, const s
     struct diagnostic *x = diagnostics_add(
         dec->d, CODE_VALUE, &n->place, "%s without content for \"%s\"", node_kind_name(n), f->name);
 
-    diagnostic_expected(x, "at least one value, or the field left out");
+    diagnostic_expected(x, "at least one: %s", expected_of(f));
 }
 
 /* A section whose content is still missing ("allow:", or null in JSON) is an empty one. */
@@ -371,7 +401,7 @@ static void read_map(const struct decoder *dec, const struct field *f, const str
                      struct objects *to)
 {
     const struct field key = {
-        .name = f->name, .kind = FIELD_WORD, .grammar = f->grammar, .reserved = f->reserved};
+        .name = f->name, .kind = FIELD_MAP, .grammar = f->grammar, .reserved = f->reserved};
 
     if (n->kind != NODE_MAP && !is_nothing(n)) {
         wrong_type(dec, f, n);
@@ -446,6 +476,18 @@ static void list_fields(struct buf *b, const struct schema *s)
         buf_printf(b, "%s%s", i ? ", " : "", s->fields[i].name);
 }
 
+/* Lists the mappings that have such a field. */
+static void find_homes(struct buf *b, const struct schema *in, const char *name)
+{
+    const char *known = strstr(buf_str(b), in->title);
+
+    if (find_field(in, name) && !known)
+        buf_printf(b, "%s%s", b->size ? " or " : "", in->title);
+    for (size_t i = 0; i < in->n_fields; i++)
+        if (in->fields[i].sub)
+            find_homes(b, in->fields[i].sub, name);
+}
+
 static void unknown_key(const struct decoder *dec, const struct schema *s, const struct node *key)
 {
     struct nearest near = nearest_to(key->text);
@@ -459,7 +501,28 @@ static void unknown_key(const struct decoder *dec, const struct schema *s, const
                         key->text, s->title);
     diagnostic_expected(x, "one of %s", buf_str(&b));
     diagnostic_nearest(x, near.best);
+    buf_reset(&b);
+    if (!near.best && dec->root && s->n_fields > 1)
+        find_homes(&b, dec->root, key->text);
+    if (b.size)
+        diagnostic_fix(x, "\"%s\" belongs in %s", key->text, buf_str(&b));
     buf_done(&b);
+}
+
+/* Is an unknown key perhaps this field, misspelt?  Then it was reported, with this as the nearest.
+ */
+static bool is_misspelt(const struct schema *s, const struct field *f, const struct node *n)
+{
+    for (const struct node *c = n->children; c; c = c->next) {
+        struct nearest near = nearest_to(c->key->text);
+
+        if (find_field(s, c->key->text))
+            continue;
+        nearest_offer(&near, f->name);
+        if (near.best)
+            return true;
+    }
+    return false;
 }
 
 static void find_missing(const struct decoder *dec, const struct schema *s, const struct node *n)
@@ -471,10 +534,14 @@ static void find_missing(const struct decoder *dec, const struct schema *s, cons
 
         while (f->required && c && strcmp(c->key->text, f->name) != 0)
             c = c->next;
-        if (!f->required || c)
+        if (!f->required || c || is_misspelt(s, f, n))
             continue;
         x = diagnostics_add(dec->d, CODE_MISSING, &n->place, "no \"%s\" in %s", f->name, s->title);
-        diagnostic_expected(x, "%s: %s", f->name, expected_of(f));
+        expect_field(x, f);
+        if (f->low == f->high && f->kind == FIELD_NUMBER)
+            diagnostic_fix(x, "add \"%s: %lld\"", f->name, (long long)f->low);
+        else
+            diagnostic_fix(x, "add \"%s: ...\"", f->name);
     }
 }
 
@@ -503,8 +570,8 @@ static void check_one_of(const struct decoder *dec, const struct schema *s, cons
     x = diagnostics_add(dec->d, n_given ? CODE_VALUE : CODE_MISSING, &n->place, "%s of %s in %s",
                         n_given ? "more than one" : "none", buf_str(&b), s->title);
     diagnostic_expected(x, "exactly one of them");
-    if (s->about)
-        diagnostic_fix(x, "%s", s->about);
+    if (s->one_of_fix)
+        diagnostic_fix(x, "%s", s->one_of_fix);
     buf_done(&b);
 }
 
@@ -521,6 +588,17 @@ static void check_not_empty(const struct decoder *dec, const struct schema *s, c
     buf_done(&b);
 }
 
+static void not_a_mapping(const struct decoder *dec, const struct schema *s, const struct node *n)
+{
+    struct diagnostic *x = diagnostics_add(dec->d, CODE_TYPE, &n->place, "%s as %s",
+                                           is_nothing(n) ? "nothing" : node_kind_name(n), s->title);
+    struct buf b = BUF_INIT;
+
+    list_fields(&b, s);
+    diagnostic_expected(x, "a mapping, of %s", buf_str(&b));
+    buf_done(&b);
+}
+
 void decode(const struct decoder *dec, const struct schema *schema, const struct node *n, void *to)
 {
     if (schema->place_offset)
@@ -530,9 +608,7 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
         return;
     }
     if (n->kind != NODE_MAP || !schema->n_fields) {
-        const struct field whole = {.name = schema->title, .kind = FIELD_OBJECT};
-
-        wrong_type(dec, &whole, n);
+        not_a_mapping(dec, schema, n);
         return;
     }
     for (const struct node *c = n->children; c; c = c->next) {
@@ -548,4 +624,25 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
         check_one_of(dec, schema, n);
     if (schema->at_least_one)
         check_not_empty(dec, schema, n);
+}
+
+bool decode_is_of(const struct decoder *dec, const struct node *root, const struct schema *wanted,
+                  const struct schema *other)
+{
+    const struct node *of_other = NULL;
+    struct diagnostic *x;
+
+    for (const struct node *c = root->children; c && root->kind == NODE_MAP; c = c->next) {
+        if (strcmp(c->key->text, wanted->fields[0].name) == 0)
+            return true;
+        if (strcmp(c->key->text, other->fields[0].name) == 0)
+            of_other = c;
+    }
+    if (!of_other)
+        return true; /* The decoder says what is missing. */
+    x = diagnostics_add(dec->d, CODE_VALUE, &of_other->key->place, "%s where %s belongs",
+                        other->title, wanted->title);
+    diagnostic_expected(x, "a file that begins with %s: 1", wanted->fields[0].name);
+    diagnostic_fix(x, "policies are given by their paths, inventories by --inventory");
+    return false;
 }

@@ -100,6 +100,7 @@ struct schema {
     size_t n_fields;
     const struct field *brief; /* A value that is no mapping is this field; NULL: not allowed. */
     const char *const *one_of; /* Exactly one of these fields; NULL: no such rule. */
+    const char *one_of_fix;    /* What to do when it is none or more. */
     bool at_least_one;         /* Not an empty mapping. */
     bool block;                /* `policy fmt` writes one field a line. */
     const char *about;
@@ -108,6 +109,7 @@ struct schema {
 struct decoder {
     struct arena *arena;
     struct diagnostics *d;
+    const struct schema *root; /* Where to look for a key that stands in the wrong mapping. */
 };
 
 /* Fills 'to' (zeroed, of the schema's size) from 'n'.  Findings go to the decoder's list; what was
@@ -116,6 +118,11 @@ void decode(const struct decoder *dec, const struct schema *schema, const struct
 
 /* True when 's' is within the grammar; else '*ret_why' says what is wrong. */
 bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why);
+
+/* False, with a finding, when the document begins as one of 'other': its first field is there, and
+ * that of 'wanted' is not. */
+bool decode_is_of(const struct decoder *dec, const struct node *root, const struct schema *wanted,
+                  const struct schema *other);
 
 /* True when two structs that decode() filled say the same, wherever their words stood. */
 bool decoded_same(const struct schema *schema, const void *a, const void *b);

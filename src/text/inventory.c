@@ -55,7 +55,9 @@ static void link_addresses(const struct linking *l, const struct words *raw, str
         }
         x = diagnostics_add(l->d, CODE_VALUE, &raw->items[i].place, "\"%s\" for \"addresses\"",
                             raw->items[i].text);
-        diagnostic_expected(x, "one IPv4 or IPv6 address of this machine, without a length");
+        diagnostic_expected(x,
+                            "one IPv4 or IPv6 address of this machine alone, without a length: no "
+                            "network, loopback or multicast");
     }
 }
 
@@ -143,6 +145,7 @@ static void check_twice(const struct linking *l, const char *what, const char *n
         return; /* Found as a duplicate key already. */
     x = diagnostics_add(l->d, CODE_DUPKEY, b, "the %s \"%s\" again", what, name);
     diagnostic_expected(x, "each %s once; the first is in %s:%u", what, a->file, a->line);
+    diagnostic_fix(x, "give one of them another name, or delete it");
 }
 
 static void check_names(const struct linking *l)
@@ -198,6 +201,7 @@ static void check_addresses(const struct linking *l)
         diagnostic_expected(x, "each address once; the first is of \"%s\" in %s:%u",
                             all[k - 1].endpoint->name, all[k - 1].endpoint->place.file,
                             all[k - 1].endpoint->place.line);
+        diagnostic_fix(x, "take it from the endpoint that no longer has it");
     }
 }
 
@@ -225,7 +229,7 @@ int inventory_read(const struct source sources[], size_t n, struct diagnostics *
                    struct inventory **ret_inventory)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new();
-    const struct decoder dec = {.arena = arena, .d = d};
+    const struct decoder dec = {.arena = arena, .d = d, .root = &inventory_schema};
     struct linking l = {.arena = arena, .d = d};
     size_t before = d->n_errors, n_read = 0;
     struct raw_inventory *raw;
@@ -239,7 +243,8 @@ int inventory_read(const struct source sources[], size_t n, struct diagnostics *
     for (size_t k = 0; k < n; k++) {
         struct node *root;
 
-        if (node_read(&sources[k], arena, d, &root) == 0)
+        if (node_read(&sources[k], arena, d, &root) == 0 &&
+            decode_is_of(&dec, root, &inventory_schema, &policy_schema))
             decode(&dec, &inventory_schema, root, &raw[n_read++]);
     }
     l.i = arena_alloc(arena, 1, sizeof *l.i);

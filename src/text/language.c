@@ -44,6 +44,7 @@ static const struct schema group_schema = {
     .title = "a group",
     SCHEMA(raw_group, group_fields),
     .one_of = group_kinds,
+    .one_of_fix = "say which: match: {label: value}, members: [NAME], or outside: true",
     .about = "Endpoints, or addresses outside, under one name. An endpoint may be in many groups."};
 
 static const struct field service_fields[] = {
@@ -170,6 +171,7 @@ static const struct schema quarantine_schema = {
     SCHEMA(raw_rule, quarantine_fields),
     .block = true,
     .one_of = quarantine_kinds,
+    .one_of_fix = "to: what suspects may reach, from: who may reach them; for both write two rules",
     .about =
         "What suspects may still do: `to` says what they may reach, `from` who may reach them."};
 
@@ -248,6 +250,7 @@ static const struct schema proof_schema = {
     .title = "a proof",
     SCHEMA(raw_proof, proof_fields),
     .one_of = proof_kinds,
+    .one_of_fix = "write an item of its own for each proof",
     .about = "What must hold for all endpoints of its groups and all packets."};
 
 static const struct field policy_fields[] = {

@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/utf8.h"
 
-enum { MAX_QUOTES = 8 }; /* In a row. */
+enum { MAX_QUOTES = 4 }; /* In a row. */
 
 struct building {
     struct fy_parser *parser;
@@ -24,6 +24,7 @@ struct open { /* A list or mapping that has not ended yet. */
     struct node *node;
     struct node **tail; /* Where the next child goes. */
     struct node *key;   /* A key that waits for its value. */
+    struct node *last;  /* The last child. */
 };
 
 const char *node_kind_name(const struct node *n)
@@ -52,19 +53,26 @@ static int refuse(const struct building *b, struct fy_token *token, const char *
                   const char *fix)
 {
     struct place p = place_of(b, token);
-    struct diagnostic *x = diagnostics_add(b->d, CODE_STRICT, &p, "%s", what);
+    bool sigil = strstr(what, "(\"&") || strstr(what, "(\"*");
+    struct diagnostic *x;
+
+    if (sigil && p.column > 1) { /* The token is the name alone. */
+        p.column--;
+        p.width++;
+    }
+    x = diagnostics_add(b->d, CODE_STRICT, &p, "%s", what);
 
     diagnostic_fix(x, "%s", fix);
     return -EBADMSG;
 }
 
-/* libfyaml 0.7.12 leaks memory for a text of four doubled quotes in a row ('a''''''''b'): a
+/* libfyaml 0.7.12 leaks memory for some texts with doubled quotes in a row ('a''''b'''''c'): a
  * stranger could make it grow.  Nobody writes that; JSON has no such texts. */
 static int refuse_quotes(const struct building *b, const struct place *p)
 {
     struct diagnostic *x = diagnostics_add(b->d, CODE_STRICT, p, "%d quotes in a row", MAX_QUOTES);
 
-    diagnostic_fix(x, "write such a text in double quotes");
+    diagnostic_fix(x, "write such a text in double quotes, and the quotes in it as \\x27");
     return -EBADMSG;
 }
 
@@ -128,7 +136,8 @@ static int read_scalar(const struct building *b, struct fy_token *token, struct 
     if (!text)
         return -ENOMEM;
     if (memchr(text, 0, len)) {
-        (void)diagnostics_add(b->d, CODE_TEXT, &n->place, "a NUL character in a text");
+        diagnostic_fix(diagnostics_add(b->d, CODE_TEXT, &n->place, "a NUL character in a text"),
+                       "remove it: nobody can review what does not show");
         return -EBADMSG;
     }
     n->text = arena_text(b->arena, text, len);
@@ -145,7 +154,9 @@ static int read_scalar(const struct building *b, struct fy_token *token, struct 
 static int check_key(const struct building *b, const struct node *key)
 {
     if (key->kind != NODE_SCALAR) {
-        (void)diagnostics_add(b->d, CODE_TYPE, &key->place, "%s as a key", node_kind_name(key));
+        diagnostic_expected(
+            diagnostics_add(b->d, CODE_TYPE, &key->place, "%s as a key", node_kind_name(key)),
+            "a word, a colon and a blank");
         return -EBADMSG;
     }
     if (strcmp(key->text, "<<") == 0 && !key->quoted) {
@@ -156,6 +167,26 @@ static int check_key(const struct building *b, const struct node *key)
         return -EBADMSG;
     }
     return 0;
+}
+
+/* The dash behind a list's item, where the next item was left away. */
+static struct place next_dash(const struct building *b, const struct node *item)
+{
+    const char *s = b->source->data;
+    struct place p = item->place;
+    bool comment = false;
+
+    p.width = 1;
+    for (size_t at = item->start; at < b->source->size; at++, p.column++) {
+        if (at >= item->end && s[at] == '-' && !comment)
+            break;
+        comment = at >= item->end && (s[at] == '#' || (comment && s[at] != '\n'));
+        if (s[at] == '\n') {
+            p.line++;
+            p.column = 0;
+        }
+    }
+    return p;
 }
 
 /* Puts a finished node where it belongs: as the root, a list's item, a key, or a key's value. */
@@ -177,7 +208,10 @@ static int put(const struct building *b, struct open *top, struct node *n, struc
 
         n->place = before->place;
         n->start = n->end = before->end;
+        if (!n->key && top->last && top->last->end)
+            n->place = next_dash(b, top->last);
     }
+    top->last = n;
     *top->tail = n;
     top->tail = &n->next;
     top->node->n_children++;
@@ -215,6 +249,7 @@ static void find_duplicate_keys(const struct building *b, const struct node *map
                             sorted[i]->key->text);
         diagnostic_expected(x, "each key once; the first is in line %u",
                             sorted[i - 1]->key->place.line);
+        diagnostic_fix(x, "keep one; several values of one field are a list");
     }
 }
 
@@ -245,8 +280,11 @@ static int check_event(const struct building *b, const struct fy_event *e)
 
 static int too_deep(const struct building *b, const struct node *n)
 {
-    (void)diagnostics_add(b->d, CODE_LIMIT, &n->place,
-                          "lists and mappings more than %d deep within each other", SOURCE_DEPTH);
+    struct diagnostic *x =
+        diagnostics_add(b->d, CODE_LIMIT, &n->place,
+                        "lists and mappings more than %d deep within each other", SOURCE_DEPTH);
+
+    diagnostic_expected(x, "at most %d; the language itself needs 6", SOURCE_DEPTH);
     return -EBADMSG;
 }
 
@@ -325,10 +363,33 @@ static int read_events(const struct building *b, struct node **ret_root)
     return r;
 }
 
+/* What people did when libfyaml says this. */
+static const char *mend_syntax(const char *message)
+{
+    static const struct {
+        const char *part, *fix;
+    } known[] = {
+        {"cannot start with '@'", "put it in double quotes: \"@ops\""},
+        {"cannot start with", "put the text in double quotes"},
+        {"tab character", "indent with blanks, not with a tab"},
+        {"without a closing bracket", "a [ or { is never closed: look above"},
+        {"without closing quote", "close the text with a quote, or leave both away"},
+        {"invalid nested block mapping", "a text with a colon and a blank in it stands in quotes"},
+        {"multiline plain key", "a blank stands behind the colon of a key: \"id: a\""},
+        {"expected '-' indicator", "begin the fields of one item in the same column"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (strstr(message, known[i].part))
+            return known[i].fix;
+    return "look at this line and the one above: indentation, quotes, brackets, colons";
+}
+
 /* libfyaml's own errors, when it stopped before we did. */
 static void report_syntax(const struct building *b, struct fy_diag *diag)
 {
     struct place p = {.file = b->file, .line = 1, .column = 1, .width = 1};
+    struct diagnostic *x;
     struct fy_diag_error *e;
     void *at = NULL;
 
@@ -337,8 +398,11 @@ static void report_syntax(const struct building *b, struct fy_diag *diag)
         p.line = (uint32_t)e->line;
         p.column = e->column > 0 ? (uint32_t)e->column : 1;
     }
-    (void)diagnostics_add(b->d, CODE_SYNTAX, &p, "this is not %s: %s", b->json ? "JSON" : "YAML",
-                          e && e->msg ? e->msg : "the reader gave up");
+    x = diagnostics_add(b->d, CODE_SYNTAX, &p, "this is not %s: %s", b->json ? "JSON" : "YAML",
+                        e && e->msg ? e->msg : "the reader gave up");
+    diagnostic_fix(x, "%s",
+                   b->json ? "look for a comma, quote or bracket here or just before"
+                           : mend_syntax(e && e->msg ? e->msg : ""));
 }
 
 static bool ends_with(const char *s, const char *end)
@@ -394,7 +458,8 @@ int node_read(const struct source *source, struct arena *arena, struct diagnosti
     if (parse(&b, &root) < 0)
         return -EBADMSG;
     if (!root) {
-        (void)diagnostics_add(d, CODE_MISSING, &whole, "an empty file");
+        diagnostic_expected(diagnostics_add(d, CODE_MISSING, &whole, "a file without content"),
+                            "suimitsu: 1, or suimitsu-inventory: 1, and what it says");
         return -EBADMSG;
     }
     *ret_root = root;

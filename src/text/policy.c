@@ -38,6 +38,7 @@ static void defined_twice(const struct linking *l, const char *what, const char 
         diagnostics_add(l->d, CODE_DUPKEY, again, "the %s \"%s\" again", what, name);
 
     diagnostic_expected(x, "each %s once; the first is in %s:%u", what, first->file, first->line);
+    diagnostic_fix(x, "give one of them another name, or delete it");
 }
 
 /* ---- groups ---- */
@@ -71,10 +72,11 @@ static void link_outside(const struct linking *l, const struct raw_group *raw, s
         }
         x = diagnostics_add(l->d, CODE_VALUE, &w->items[i].place, "\"%s\" for \"outside\"",
                             w->items[i].text);
-        if (r == -EDOM)
+        if (r == -EDOM) {
             diagnostic_expected(x, "a network without bits behind its length, %s",
                                 address_format_prefix(&to->address, to->length, text));
-        else
+            diagnostic_fix(x, "write the network, or one host's address without a length");
+        } else
             diagnostic_expected(x, "true, or prefixes like 203.0.113.0/24 and 2001:db8::/32");
     }
 }
@@ -143,6 +145,11 @@ static void unknown_group(const struct linking *l, const struct word *w)
     x = diagnostics_add(l->d, CODE_UNKNOWN, &w->place, "no group is named \"%s\"", w->text);
     diagnostic_expected(x, "a group of this policy, or any");
     diagnostic_nearest(x, near.best);
+    if (!near.best)
+        diagnostic_fix(x,
+                       "define it under groups; a single endpoint is a group too: "
+                       "%s: {members: [%s]}",
+                       w->text, w->text);
 }
 
 static struct selector link_selector(const struct linking *l, const struct words *w)
@@ -172,6 +179,28 @@ static int service_order(const void *a_, const void *b_)
     return strcmp(a->name, b->name);
 }
 
+/* What people write for a port, and what they mean by it. */
+static void mend_port(struct diagnostic *x, const char *s)
+{
+    size_t digits = strspn(s, "0123456789");
+
+    if (digits && !s[digits])
+        diagnostic_fix(x, "write the protocol too: tcp/%s or udp/%s", s, s);
+    else if (digits && s[digits] == '/')
+        diagnostic_fix(x, "the protocol comes first: %s/%.*s", s + digits + 1, (int)digits, s);
+    else if (strchr(s, ','))
+        diagnostic_fix(x, "several ports are a list: [tcp/80, tcp/443]");
+    else if (strspn(s, "0123456789:") == strlen(s))
+        diagnostic_fix(x, "a port is written tcp/PORT or udp/PORT");
+    else if (strchr(s, ':'))
+        diagnostic_fix(x, "a service has no address: from and to say who");
+    else if (strstr(s, "/0") && s[strcspn(s, "/") + 2])
+        diagnostic_fix(x, "write the number without leading zeros");
+    else if ((strncmp(s, "tcp/", 4) == 0 || strncmp(s, "udp/", 4) == 0) &&
+             !strspn(s + 4, "0123456789"))
+        diagnostic_fix(x, "ports are numbers; services give them names");
+}
+
 static bool link_port(const struct linking *l, const struct word *w, struct port_range *to)
 {
     const char *why = NULL, *nearest = NULL;
@@ -184,6 +213,7 @@ static bool link_port(const struct linking *l, const struct word *w, struct port
                         w->text);
     diagnostic_expected(x, "%s", why);
     diagnostic_nearest(x, nearest);
+    mend_port(x, w->text);
     return false;
 }
 
@@ -303,6 +333,12 @@ static bool link_service_ref(const struct linking *l, const struct word *w, uint
     x = diagnostics_add(l->d, CODE_UNKNOWN, &w->place, "no service is named \"%s\"", w->text);
     diagnostic_expected(x, "a service of this policy, proto/port, or proto/low-high");
     diagnostic_nearest(x, near.best);
+    if (strpbrk(w->text, ",:") || strspn(w->text, "0123456789") == strlen(w->text))
+        mend_port(x, w->text);
+    else if (policy_group(l->p, w->text))
+        diagnostic_fix(x, "\"%s\" is a group: groups stand in from and to", w->text);
+    else if (!near.best)
+        diagnostic_fix(x, "define it under services: %s: [tcp/PORT]", w->text);
     return false;
 }
 
@@ -358,7 +394,7 @@ static bool link_day(const struct linking *l, const struct word *w, const char *
     if (date_parse(w->text, ret) == 0)
         return true;
     x = diagnostics_add(l->d, CODE_VALUE, &w->place, "\"%s\" for \"%s\"", w->text, field);
-    diagnostic_expected(x, "a day that exists, YYYY-MM-DD");
+    diagnostic_expected(x, "a day that exists, as 2027-06-30");
     return false;
 }
 
@@ -373,8 +409,9 @@ static struct learned *link_learned(const struct linking *l, const struct raw_le
     to->signed_by = raw->signed_by.text;
     if (raw->from.text && raw->to.text && link_day(l, &raw->from, "from", &to->from_s) &&
         link_day(l, &raw->to, "to", &to->to_s) && to->from_s > to->to_s)
-        (void)diagnostics_add(l->d, CODE_RANGE, &raw->from.place,
-                              "\"learned\" ends before it begins");
+        diagnostic_expected(diagnostics_add(l->d, CODE_RANGE, &raw->from.place,
+                                            "\"learned\" ends before it begins"),
+                            "from: the first day, to: the last");
     return to;
 }
 
@@ -459,8 +496,9 @@ static void link_mode(const struct linking *l, const struct raw_mode *raw, bool 
 
     if (strcmp(raw->group.text, "default") == 0) {
         if (*default_given && l->p->default_mode != e.mode)
-            (void)diagnostics_add(l->d, CODE_DUPKEY, &raw->group.place,
-                                  "another default mode than in a file before");
+            diagnostic_expected(diagnostics_add(l->d, CODE_DUPKEY, &raw->group.place,
+                                                "another default mode than in a file before"),
+                                "one default for the whole policy");
         l->p->default_mode = e.mode;
         *default_given = true;
         return;
@@ -515,7 +553,9 @@ static const char *one_path(const struct linking *l, const struct raw_program *r
     if (!raw || !raw->exe.n)
         return NULL;
     if (raw->exe.n > 1)
-        (void)diagnostics_add(l->d, CODE_VALUE, &raw->exe.place, "several programs in one test");
+        diagnostic_expected(
+            diagnostics_add(l->d, CODE_VALUE, &raw->exe.place, "several programs in one test"),
+            "one program; write a test for each");
     return raw->exe.items[0].text;
 }
 
@@ -528,6 +568,8 @@ static void check_by(const struct linking *l, const struct word *by)
         return;
     for (size_t i = 0; i < l->p->n_rules; i++)
         nearest_offer(&near, l->p->rules[i].id);
+    for (size_t i = 0; i < ARRAY_SIZE(layer_words); i++)
+        nearest_offer(&near, layer_words[i]);
     x = diagnostics_add(l->d, CODE_UNKNOWN, &by->place, "no rule has the id \"%s\"", by->text);
     diagnostic_expected(x, "a rule's id, or a layer: quarantine, never, allow, default");
     diagnostic_nearest(x, near.best);
@@ -604,7 +646,7 @@ int policy_read(const struct source sources[], size_t n, struct diagnostics *d,
                 struct policy **ret_policy)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new();
-    const struct decoder dec = {.arena = arena, .d = d};
+    const struct decoder dec = {.arena = arena, .d = d, .root = &policy_schema};
     struct linking l = {.arena = arena, .d = d};
     size_t before = d->n_errors;
 
@@ -619,7 +661,8 @@ int policy_read(const struct source sources[], size_t n, struct diagnostics *d,
     for (size_t i = 0; i < n; i++) {
         struct node *root;
 
-        if (node_read(&sources[i], arena, d, &root) == 0)
+        if (node_read(&sources[i], arena, d, &root) == 0 &&
+            decode_is_of(&dec, root, &policy_schema, &inventory_schema))
             decode(&dec, &policy_schema, root, &l.raw[l.n_raw++]);
     }
     if (l.n_raw < n)

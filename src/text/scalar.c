@@ -6,7 +6,7 @@
 
 #include "base/utf8.h"
 
-enum { MAX_QUOTES = 8 }; /* In a row: node_read() refuses that many. */
+enum { MAX_QUOTES = 4 }; /* In a row: node_read() refuses that many. */
 
 static bool is_digit(char c)
 {
