@@ -481,3 +481,174 @@ def test_the_inherited_chain_keeps_its_verdicts(own, inherited, tmp_path):
     _, n_accepts = compare(tmp_path / "draft", document, packets,
                            of_hook(Iptables(text), set(own), where), bool(own))
     assert n_accepts > 100
+
+
+# ---- findings of the fixtures ----
+
+def found(document, code):
+    return [f["line"] for f in document["findings"] if f["code"] == code]
+
+
+def test_what_is_wrong_with_the_gateway(tmp_path):
+    document = write_draft(tmp_path / "draft", FIXTURES / "gateway.rules",
+                           options=["--self", "gw", "--self-address", "10.1.0.1,10.2.0.1"])
+    assert found(document, "W-HOST-NETWORK") == [9]
+    assert found(document, "W-SOURCE-PORT") == [10]
+    assert found(document, "W-SHADOWED") == [21]
+    # Line 28 stands behind a line that decides everything; nothing jumps to the chain of line 32.
+    assert found(document, "W-UNREACHABLE") == [28, 32]
+    assert found(document, "W-WIDE") == []
+    assert 24 not in found(document, "W-OWNER") and 25 in found(document, "W-OWNER")
+
+
+def test_owners_and_reasons_come_from_comments(tmp_path):
+    write_draft(tmp_path / "draft", FIXTURES / "web.v4.rules",
+                options=["--self", "web1", "--self-address", "10.20.1.1"])
+    policy = (tmp_path / "draft/policy.yaml").read_text()
+    assert 'why: "orders\' database; owner=shop-team (web.v4.rules:27)"\n    owner: "shop-team"' in policy
+    assert "postgres: [tcp/5432]   # PostgreSQL" in policy
+    inventory = (tmp_path / "draft/inventory.yaml").read_text()
+    assert "  web1: {" in inventory and "postgres-client" in inventory
+
+
+@pytest.mark.parametrize("rule,code", [
+    ("-A INPUT -j ACCEPT", "W-WIDE"),
+    ("-A INPUT -p tcp --sport 20 -j ACCEPT", "W-SOURCE-PORT"),
+    ("-A INPUT -p tcp --tcp-flags ACK ACK -j ACCEPT", "W-STATELESS"),
+    ("-A INPUT -s 10.0.0.9/8 -j DROP", "W-HOST-NETWORK"),
+])
+def test_one_rule_one_finding(rule, code, tmp_path):
+    (tmp_path / "in.rules").write_text(f"-P INPUT DROP\n{rule}\n")
+    codes = [f["code"] for f in json.loads(
+        run("policy", "import", tmp_path / "in.rules", "-o", "json").stdout)["findings"]]
+    assert codes == sorted([code, "W-OWNER"]) or codes == [code, "W-OWNER"]
+
+
+@pytest.mark.parametrize("rule", [
+    "-A INPUT -p tcp --sport 20 --dport 80 -j ACCEPT", "-A INPUT -i lo -j ACCEPT",
+    "-A INPUT -d 224.0.0.0/4 -j ACCEPT", "-A INPUT -s 10.0.0.0/8 -j ACCEPT",
+    "-A INPUT -m state --state ESTABLISHED -j ACCEPT", "-A INPUT -s 10.0.0.9/32 -j DROP"])
+def test_rules_without_a_finding_but_their_owner(rule, tmp_path):
+    (tmp_path / "in.rules").write_text(f"-P INPUT DROP\n{rule}\n")
+    codes = [f["code"] for f in json.loads(
+        run("policy", "import", tmp_path / "in.rules", "-o", "json").stdout)["findings"]]
+    assert codes == ["W-OWNER"]
+
+
+# ---- files, exit codes, limits ----
+
+def test_files_are_written_all_or_none_and_never_over_others(tmp_path):
+    draft = tmp_path / "draft"
+    names = {"policy.yaml", "inventory.yaml", "ledger.txt", "findings.txt"}
+    args = ["policy", "import", FIXTURES / "web.v4.rules", "--output", draft]
+    assert run(*args).returncode == 9
+    assert {p.name for p in draft.iterdir()} == names
+    (draft / "policy.yaml").write_text("mine")
+    (draft / "ledger.txt").unlink()
+    done = run(*args)
+    assert done.returncode == 6 and "--force" in done.stderr
+    assert (draft / "policy.yaml").read_text() == "mine" and not (draft / "ledger.txt").exists()
+    assert run(*args, "--force").returncode == 9
+    assert {p.name for p in draft.iterdir()} == names
+    assert (draft / "policy.yaml").read_text() != "mine"
+    (tmp_path / "file").write_text("")
+    done = run(*args[:-1], tmp_path / "file" / "draft")
+    assert done.returncode == 5
+    # A folder where a file should be stops everything, --force or not.
+    other = tmp_path / "other"
+    (other / "findings.txt").mkdir(parents=True)
+    assert run(*args[:-1], other, "--force").returncode == 6
+    assert [p.name for p in other.iterdir()] == ["findings.txt"]
+
+
+def test_exit_codes_say_whether_all_was_carried_over(tmp_path):
+    (tmp_path / "all.rules").write_text("-P INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\n")
+    done = run("policy", "import", tmp_path / "all.rules")
+    assert done.returncode == 0 and "1 rules became 1 allow" in done.stdout
+    (tmp_path / "bad.rules").write_text("-P INPUT DROP\n-A INPUT -p tcp --dport 70000 -j ACCEPT\n")
+    done = run("policy", "import", tmp_path / "bad.rules", "--output", tmp_path / "no")
+    assert done.returncode == 3 and not (tmp_path / "no").exists()
+    assert "bad.rules:2:25: error E-RANGE" in done.stderr
+    assert run("policy", "import", tmp_path / "absent").returncode == 4
+    for words in (["--format", "pf"], ["--self", "a b", "--self-address", "10.0.0.1"],
+                  ["--self", "box"], ["-o", "xml"]):
+        assert run("policy", "import", tmp_path / "all.rules", *words).returncode == 2, words
+    for words in (["--self-address", "10.0.0"], ["--self-address", "fd00::1"],
+                  ["--interfaces", "eth0"], ["--interfaces", "eth0=10.0.0.1/8"],
+                  ["--chain", "none"]):
+        assert run("policy", "import", tmp_path / "all.rules", *words).returncode == 3, words
+    document = json.loads(run("policy", "import", tmp_path / "bad.rules", "-o", "json").stdout)
+    assert document["ok"] is False and document["errors"][0]["code"] == "E-RANGE"
+
+
+BAD = {  # name: (text, code, place)
+    "unknown chain": ("-A INPUT -j nowhere\n", "E-UNKNOWN", "1:1"),
+    "circle": ("-A INPUT -j a\n-A a -j b\n-A b -j a\n", "E-VALUE", "3:1"),
+    "deep": ("-A INPUT -j c0\n" + "".join(f"-A c{i} -j c{i + 1}\n" for i in range(40)) +
+             "-A c40 -j DROP\n", "E-LIMIT", None),
+    "quote": ("-A INPUT -m comment --comment \"open -j DROP\n", "E-SYNTAX", "1:31"),
+    "no value": ("-A INPUT -s\n", "E-SYNTAX", "1:1"),
+    "address": ("-A INPUT -s 10.0.0.256 -j DROP\n", "E-VALUE", "1:13"),
+    "state": ("-A INPUT -m state --state OLD -j DROP\n", "E-VALUE", "1:27"),
+    "policy": (":INPUT MAYBE [0:0]\n", "E-VALUE", "1:8"),
+    "words": ("-A INPUT" + " -m x" * 200 + "\n", "E-LIMIT", None),
+    "rules": ("-A INPUT -j DROP\n" * 10001, "E-LIMIT", None),
+    "explosion": ("".join(f"-A c{i} -j c{i + 1}\n" * 2 for i in range(12)) + "-A INPUT -j c0\n" +
+                  "-A c12 -p tcp --dport 1 -j ACCEPT\n" * 30, "E-LIMIT", None),
+    "nothing": ("hello\n", "E-SYNTAX", "1:1"),
+    "json": ("{\"nftables\": [\n", "E-SYNTAX", None),
+    "json without rules": ("{\"a\": 1}\n", "E-SYNTAX", "1:1"),
+    "ios port": ("access-list 101 permit tcp any any eq 70000\n", "E-RANGE", "1:39"),
+    "ios word": ("access-list 101 allow tcp any any\n", "E-SYNTAX", "1:17"),
+    "ios group": ("access-list 101 permit ip object-group A any\n", "E-UNKNOWN", "1:40"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD))
+def test_what_cannot_be_read_is_refused_with_its_place(name, tmp_path):
+    text, code, place = BAD[name]
+    (tmp_path / "in").write_text(text)
+    done = run("policy", "import", tmp_path / "in")
+    assert done.returncode == 3 and f"error {code}" in done.stderr, done.stderr
+    assert place is None or f"/in:{place}: " in done.stderr, done.stderr
+
+
+def test_a_file_over_the_limit_is_refused(tmp_path):
+    (tmp_path / "in").write_text("# " + "x" * (4 << 20))
+    done = run("policy", "import", tmp_path / "in")
+    assert done.returncode == 3 and "larger than 4194304 bytes" in done.stderr
+
+
+def test_hostile_comments_stay_text(tmp_path):
+    evil = "a\u202eb'''''''''' # x: [y\\n \x1b[2J owner: eve\u202e"
+    (tmp_path / "in.rules").write_text(
+        f'-P INPUT DROP\n-A INPUT -s 10.0.0.1 -p tcp --dport 22 -m comment --comment "{evil}" -j ACCEPT\n')
+    document = write_draft(tmp_path / "draft", tmp_path / "in.rules")
+    check_draft(tmp_path / "draft")
+    assert "\u202e" not in json.dumps(document, ensure_ascii=False)
+    assert "\x1b" not in (tmp_path / "draft/policy.yaml").read_text()
+
+
+def test_standard_input_and_yaml(tmp_path):
+    import yaml
+    rules = "-P INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\n"
+    said = {f: run("policy", "import", "-", "-o", f, stdin=rules).stdout for f in ("json", "yaml")}
+    assert yaml.safe_load(said["yaml"]) == json.loads(said["json"])
+    assert json.loads(said["json"])["allows"] == 1
+
+
+def test_the_example_of_the_documentation(tmp_path):
+    text = (ROOT / "docs/import.md").read_text()
+
+    def block(after, kind=""):
+        start = text.index(f"```{kind}\n", text.index(after)) + len(kind) + 4
+        return text[start:text.index("```", start)]
+    (tmp_path / "box.rules").write_text(block("`box.rules`, as", "iptables"))
+    console = text[text.index("$ suimitsu policy import box.rules"):].split("```")[0]
+    commands = [line[2:].split() for line in console.splitlines() if line.startswith("$ ")]
+    done = run(*commands[0][1:], cwd=tmp_path)
+    assert done.returncode == 9 and done.stdout in console
+    assert run(*commands[1][1:], cwd=tmp_path).returncode == 0
+    policy = (tmp_path / "draft/policy.yaml").read_text()
+    assert policy[policy.index("suimitsu: 1"):] == block("without the comment at its head", "yaml")
+    assert block("without its head") in (tmp_path / "draft/ledger.txt").read_text()
