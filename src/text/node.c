@@ -140,8 +140,10 @@ static int read_scalar(const struct building *b, struct fy_token *token, struct 
                        "remove it: nobody can review what does not show");
         return -EBADMSG;
     }
-    n->text = arena_text(b->arena, text, len);
     n->quoted = token && fy_token_scalar_style(token) != FYSS_PLAIN;
+    if (b->json && !n->quoted && len == 4 && memcmp(text, "null", len) == 0)
+        len = 0; /* JSON's word for nothing; YAML's texts are what they look like. */
+    n->text = arena_text(b->arena, text, len);
     if (token && (fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED ||
                   fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED)) {
         n->start--; /* The marks are inside of the quotes. */

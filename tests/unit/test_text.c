@@ -104,6 +104,23 @@ static void a_whole_policy_becomes_numbers(void **state)
     assert_int_equal(policy_service(p, "ping")->ports[0].low, 8);
 }
 
+static void null_in_json_is_nothing(void **state)
+{
+    (void)state;
+    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
+    CLEANUP(policy_freep) struct policy *p = NULL;
+    static const char bad[] =
+        "{\"suimitsu\": 1, \"allow\": [{\"id\": \"a\", \"why\": \"w\", \"owner\": null}]}";
+    static const char good_text[] =
+        "{\"suimitsu\": 1, \"groups\": null, \"allow\": [{\"id\": \"a\", \"why\": \"null\", "
+        "\"owner\": \"o\"}]}";
+
+    assert_int_equal(read_named("p.json", bad, strlen(bad), d, &p), -EBADMSG);
+    assert_string_equal(d->items[0].message, "nothing for \"owner\"");
+    assert_int_equal(read_named("p.json", good_text, strlen(good_text), d, &p), 0);
+    assert_string_equal(p->rules[0].why, "null");
+}
+
 static void a_proof_is_one_of_three_kinds(void **state)
 {
     (void)state;
@@ -413,6 +430,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_policy_becomes_numbers),
+        cmocka_unit_test(null_in_json_is_nothing),
         cmocka_unit_test(a_proof_is_one_of_three_kinds),
         cmocka_unit_test(a_proof_of_no_kind_of_two_or_without_both_ends_is_refused),
         cmocka_unit_test(scalars_take_their_type_from_the_schema),
