@@ -44,6 +44,7 @@ struct reading {
     enum block block;
     struct chain *list; /* Of BLOCK_LIST, or the numbered one. */
     bool is_standard;
+    bool has_netmasks;  /* "access-list NAME extended": as firewalls write it. */
     const char *remark; /* The last one: of the rules behind it. */
     const struct chain *remark_of;
     struct object_group *groups; /* Heap. */
@@ -245,7 +246,7 @@ static void read_end(struct reading *in, struct match_parts *m, bool source)
             match_address(m, source, g->addresses, false);
         return;
     }
-    ok = take(in, "host") ? one_address(in, m, &l) : address_and_mask(in, m, &l, false);
+    ok = take(in, "host") ? one_address(in, m, &l) : address_and_mask(in, m, &l, in->has_netmasks);
     if (ok)
         match_address(m, source, ranges_of(in->rs->arena, l.items, l.n), false);
     free(l.items);
@@ -463,7 +464,6 @@ static void read_entry(struct reading *in)
         in->at++;
     if (take(in, "sequence"))
         in->at++;
-    (void)take(in, "extended");
     from = in->at;
     if (take(in, "remark")) {
         uint32_t column = in->at < in->n_words ? in->words[in->at].column : 1;
@@ -472,6 +472,12 @@ static void read_entry(struct reading *in)
                          ? arena_text(in->rs->arena, in->raw + column - 1, in->raw_len - column + 1)
                          : NULL;
         in->remark_of = in->list;
+        return;
+    }
+    if (take(in, "evaluate")) {
+        e.act = ACT_ACCEPT;
+        match_inexact(&e.match, "evaluate %s: what it reflects changes by itself", next(in));
+        add_rules(in, &e, canonical(in, from));
         return;
     }
     if (!take(in, "permit") && !take(in, "deny")) {
@@ -523,7 +529,8 @@ static void read_numbered(struct reading *in)
 
     in->block = BLOCK_NONE;
     in->list = in->ok ? get_list(in, name, FAMILY_V4) : NULL;
-    in->is_standard = is_standard_number(name) || take(in, "standard");
+    in->has_netmasks = take(in, "extended") || strcasecmp(peek(in), "standard") == 0;
+    in->is_standard = take(in, "standard") || is_standard_number(name);
     if (in->list)
         read_entry(in);
 }
@@ -534,6 +541,7 @@ static void begin_named(struct reading *in, enum family family)
     const char *name;
 
     in->block = BLOCK_NONE;
+    in->has_netmasks = false;
     if (take(in, "resequence") || take(in, "log-update") || take(in, "logging"))
         return;
     in->is_standard = strcasecmp(peek(in), "standard") == 0;

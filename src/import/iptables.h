@@ -3,7 +3,8 @@
  *
  * Counters, "iptables" in front, and "-t TABLE" are understood.  INPUT, OUTPUT and FORWARD of the
  * filter table decide; what other tables deny or translate goes to the ledger.  The family is taken
- * from the text: ip6tables, ICMPv6 or a v6 address anywhere in it mean IPv6. */
+ * from the text: ip6tables-save, ICMPv6 or a v6 address in it mean IPv6; addresses of both are an
+ * error. */
 #pragma once
 
 #include "import/ruleset.h"

@@ -42,20 +42,19 @@ const json_t *nft_value(const json_t *element)
 const json_t *nft_elements(const struct nft_scope *s, const json_t *right, bool *ret_dynamic)
 {
     const char *name = json_string_value(right);
+    const json_t *elements = json_object_get(right, "set");
 
-    *ret_dynamic = false;
-    if (!name)
-        return json_object_get(right, "set");
-    for (size_t i = 0; name[0] == '@' && i < s->sets->n; i++) {
+    for (size_t i = 0; name && name[0] == '@' && i < s->sets->n; i++) {
         const struct nft_set *set = &s->sets->items[i];
 
-        if (strcmp(set->name, name + 1) == 0 && strcmp(set->table, s->table) == 0 &&
-            strcmp(set->family, s->family) == 0) {
-            *ret_dynamic = set->is_dynamic;
-            return set->is_dynamic ? NULL : set->elements;
-        }
+        if (strcmp(set->name, name + 1) != 0 || strcmp(set->table, s->table) != 0 ||
+            strcmp(set->family, s->family) != 0)
+            continue;
+        *ret_dynamic = set->is_dynamic;
+        return set->is_dynamic ? NULL : set->elements;
     }
-    return NULL;
+    *ret_dynamic = !json_is_array(elements); /* Or one that is not there: nobody knows. */
+    return *ret_dynamic ? NULL : elements;
 }
 
 static bool is_set(const json_t *right)

@@ -23,8 +23,8 @@ struct nft_scope { /* Where names of sets are looked up. */
     const char *family, *table;
 };
 
-/* The set that "@name" names, with its elements; an anonymous one's elements.  NULL: none, or
- * '*ret_dynamic'. */
+/* The elements of the set that "@name" names, or of an anonymous one.  NULL: none; '*ret_dynamic':
+ * nobody knows them. */
 const json_t *nft_elements(const struct nft_scope *s, const json_t *right, bool *ret_dynamic);
 
 /* Narrows 'm' by `left op right`; what it does not know makes it inexact. */

@@ -8,7 +8,7 @@
 #include "import/finding.h"
 
 enum {
-    MAX_TESTS = 100000000, /* Ranges compared: some seconds. */
+    MAX_TESTS = 200000000, /* Ranges compared: a few seconds. */
     MAX_REST = 400,        /* Pieces of one rule before its shadow is given up. */
     MAX_COVERS = 5,        /* Lines named by a finding. */
 };
@@ -112,28 +112,30 @@ static void box_minus(struct walk *w, const struct box *a, const struct box *b, 
     }
 }
 
-/* The pieces of 'from' without those of 'list' from 'first' on. */
+/* The pieces of 'from' without one box. */
+static void subtract_one(struct walk *w, struct pieces *from, const struct box *box)
+{
+    struct pieces rest = {.items = NULL};
+    size_t first = 0;
+
+    while (first < from->n && !box_overlaps(w, &from->items[first].box, box))
+        first++;
+    if (first == from->n)
+        return;
+    for (size_t k = 0; k < from->n; k++) {
+        if (k >= first && box_overlaps(w, &from->items[k].box, box))
+            box_minus(w, &from->items[k].box, box, &rest);
+        else
+            add_piece(w, &rest, &from->items[k].box, NULL);
+    }
+    free(from->items);
+    *from = rest;
+}
+
 static void subtract(struct walk *w, struct pieces *from, const struct pieces *list)
 {
-    for (size_t i = 0; i < list->n && from->n && !w->stopped; i++) {
-        struct pieces rest = {.items = NULL};
-        bool touched = false;
-
-        for (size_t k = 0; k < from->n; k++) {
-            if (box_overlaps(w, &from->items[k].box, &list->items[i].box)) {
-                box_minus(w, &from->items[k].box, &list->items[i].box, &rest);
-                touched = true;
-            } else {
-                add_piece(w, &rest, &from->items[k].box, NULL);
-            }
-        }
-        if (touched) {
-            free(from->items);
-            *from = rest;
-        } else {
-            free(rest.items);
-        }
-    }
+    for (size_t i = 0; i < list->n && from->n && !w->stopped; i++)
+        subtract_one(w, from, &list->items[i].box);
 }
 
 /* ---- what a policy has words for ---- */
@@ -310,12 +312,10 @@ static void look_for_shadow(struct walk *w, struct import_rule *of, const struct
     subtract(w, &left, &w->returns);
     for (size_t i = 0; i < w->terminals.n && left.n && !w->stopped; i++) {
         const struct piece *t = &w->terminals.items[i];
-        struct piece copy = *t;
-        struct pieces one = {&copy, 1, 1};
 
         if (!box_overlaps(w, b, &t->box))
             continue;
-        subtract(w, &left, &one);
+        subtract_one(w, &left, &t->box);
         name_cover(w, &covers, n++, t->rule);
         if (left.n > MAX_REST)
             break;
