@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/date.h"
+#include "core/proof.h"
 
 void loaded_done(struct loaded *l)
 {
@@ -86,6 +87,7 @@ int load(struct loaded *l, const struct invocation *in, bool tests)
     errors = l->d->n_errors;
     if (!errors && tests && l->has_inventory) {
         l->n_tests_passed = policy_run_tests(l->world, l->d);
+        l->n_proofs_held = policy_run_proofs(l->world, l->d);
         l->has_tests_run = true;
     }
     diagnostics_sort(l->d);

@@ -18,14 +18,14 @@ struct loaded {
     bool has_inventory;
     int64_t now_s;
     struct world *world; /* NULL after errors. */
-    size_t n_tests_passed;
+    size_t n_tests_passed, n_proofs_held;
     bool has_tests_run; /* There was no error before, so that any error is a test's. */
 };
 void loaded_done(struct loaded *l);
 
 /* Reads the paths of the command line and --inventory, at --now, then lints; with 'tests' also runs
- * the policy's tests.  EXIT_OK, EXIT_DIFFERS when only tests fail, EXIT_INVALID with findings in
- * 'd', or another exit code that was complained about. */
+ * the policy's tests and proofs.  EXIT_OK, EXIT_DIFFERS when only these fail, EXIT_INVALID with
+ * findings in 'd', or another exit code that was complained about. */
 int load(struct loaded *l, const struct invocation *in, bool tests);
 
 /* Findings on standard error, with carets. */

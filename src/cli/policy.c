@@ -30,10 +30,12 @@ static void print_check_json(const struct invocation *in, const struct loaded *l
 {
     struct buf b = BUF_INIT;
 
-    buf_printf(&b, "{\"ok\":%s,\"rules\":%zu,\"groups\":%zu,\"tests\":%zu,\"passed\":%zu,",
+    buf_printf(&b,
+               "{\"ok\":%s,\"rules\":%zu,\"groups\":%zu,\"tests\":%zu,\"passed\":%zu,"
+               "\"proofs\":%zu,\"held\":%zu,",
                code == EXIT_OK ? "true" : "false", l->policy ? l->policy->n_rules : 0,
                l->policy ? l->policy->n_groups : 0, l->policy ? l->policy->n_tests : 0,
-               l->n_tests_passed);
+               l->n_tests_passed, l->policy ? l->policy->n_proofs : 0, l->n_proofs_held);
     buf_puts(&b, "\"findings\":");
     report_json(&b, l->d);
     buf_putc(&b, '}');
@@ -55,6 +57,8 @@ static void print_check(const struct loaded *l, int code)
                      l->policy->n_groups == 1 ? "" : "s");
         if (l->has_inventory)
             (void)printf("%zu of %zu tests passed; ", l->n_tests_passed, l->policy->n_tests);
+        if (l->has_inventory && l->policy->n_proofs)
+            (void)printf("%zu of %zu proofs hold; ", l->n_proofs_held, l->policy->n_proofs);
         (void)printf("%s\n", buf_str(&b));
         if (!l->has_inventory)
             (void)printf("without --inventory, empty groups, missing enforcers and tests were not "

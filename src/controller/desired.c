@@ -12,6 +12,7 @@
 #include "controller/audit.h"
 #include "controller/json.h"
 #include "core/lint.h"
+#include "core/proof.h"
 
 enum { KEY_SIZE = 96, MAX_LISTENERS = 4 };
 
@@ -180,6 +181,7 @@ static int read_generation(struct desired *d, const struct files *policy,
         w = world_new(g->policy, g->inventory, now_s);
         policy_lint(w, true, diagnostics);
         (void)policy_run_tests(w, diagnostics); /* Failures are errors in 'diagnostics'. */
+        (void)policy_run_proofs(w, diagnostics);
         if (diagnostics->n_errors)
             return -EBADMSG;
     }

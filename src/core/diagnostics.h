@@ -32,6 +32,7 @@ enum code {
     CODE_RANGE,    /* E-RANGE: a port or number out of range or reversed. */
     CODE_WIDEN,    /* E-WIDEN: a check that no enforcer can make. */
     CODE_TEST,     /* E-TEST: a test of the policy fails. */
+    CODE_PROOF,    /* E-PROOF: a proof of the policy fails. */
     CODE_EMPTY,    /* W-EMPTY: a group without endpoints. */
     CODE_EXPIRED,  /* W-EXPIRED: a rule that no longer matches. */
     CODE_CROSS,    /* W-CROSS: conditions of several rules mix at the two ends. */

@@ -8,6 +8,12 @@
 #include "base/buf.h"
 #include "base/date.h"
 
+#ifdef PLANT_LAXER_END_DECIDES
+#define PLANTED_LAXER_END true
+#else
+#define PLANTED_LAXER_END false
+#endif
+
 enum truth {
     TRUTH_NO,
     TRUTH_YES,
@@ -198,12 +204,21 @@ static const struct rule *find_match(const struct case_of *c, enum layer layer,
     return best;
 }
 
+/* The stricter end decides.  The planted error (tests/meson.build) is "if either end is in test
+ * mode, only report": it passes every test of a policy, and opens the way over the lax one. */
+static enum mode mode_of_both(enum mode a, enum mode b)
+{
+    if (PLANTED_LAXER_END && (a == MODE_TEST || b == MODE_TEST))
+        return MODE_TEST;
+    return a > b ? a : b;
+}
+
 static struct verdict_answer answer_of(const struct case_of *c, enum layer layer,
                                        enum verdict verdict, const struct rule *rule)
 {
     struct verdict_answer a = {.verdict = verdict, .layer = layer, .rule = rule};
 
-    a.mode = c->from->mode > c->to->mode ? c->from->mode : c->to->mode;
+    a.mode = mode_of_both(c->from->mode, c->to->mode);
     if (layer == LAYER_DEFAULT && (a.mode == MODE_LEARN || a.mode == MODE_TEST))
         a.verdict = VERDICT_WOULD_DENY;
     a.enforced = a.verdict == VERDICT_ALLOW ||

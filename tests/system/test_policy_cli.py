@@ -66,7 +66,7 @@ def test_the_text_of_a_finding(name, tmp_path):
 def test_the_example_is_valid_and_its_tests_pass():
     done = run("check", SHOP, "--inventory", SHOP_INVENTORY, *NOW)
     assert done.returncode == 0 and done.stderr == ""
-    assert done.stdout == "ok: 6 rules, 9 groups; 7 of 7 tests passed; 0 errors, 0 warnings\n"
+    assert done.stdout == "ok: 6 rules, 9 groups; 7 of 7 tests passed; 2 of 2 proofs hold; 0 errors, 0 warnings\n"
 
 
 def test_a_folder_is_one_policy(tmp_path):

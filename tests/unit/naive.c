@@ -206,7 +206,7 @@ const struct n_endpoint *naive_endpoint(const struct n_policy *p, const char *s)
     return NULL;
 }
 
-static bool in_group(const struct n_policy *p, const char *group, const char *end)
+bool naive_in_group(const struct n_policy *p, const char *group, const char *end)
 {
     const struct n_endpoint *e = naive_endpoint(p, end);
     unsigned last = 0;
@@ -239,7 +239,7 @@ static bool in_group(const struct n_policy *p, const char *group, const char *en
 static const char *group_field(const struct n_policy *p, const struct n_list *l, const char *end)
 {
     for (int i = 0; i < l->n; i++)
-        if (in_group(p, l->items[i], end))
+        if (naive_in_group(p, l->items[i], end))
             return "yes";
     return l->given ? "no" : "yes";
 }
@@ -351,7 +351,7 @@ static int mode_of(const struct n_policy *p, const char *end)
     if (!naive_endpoint(p, end))
         return 0;
     for (int g = 0; g < N_GROUPS; g++)
-        if (p->modes[g] && in_group(p, groups[g], end) && strictness(p->modes[g]) > mode)
+        if (p->modes[g] && naive_in_group(p, groups[g], end) && strictness(p->modes[g]) > mode)
             mode = strictness(p->modes[g]);
     return mode ? mode : strictness(p->default_mode);
 }

@@ -64,3 +64,4 @@ void naive_make(struct n_policy *p);
 void naive_write(const struct n_policy *p, struct buf *policy, struct buf *inventory);
 struct n_answer naive_judge(const struct n_policy *p, const struct n_query *q);
 const struct n_endpoint *naive_endpoint(const struct n_policy *p, const char *name_or_address);
+bool naive_in_group(const struct n_policy *p, const char *group, const char *end);
