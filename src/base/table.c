@@ -4,7 +4,9 @@
 
 #include "base/base.h"
 
-enum { REMOVED = TABLE_NONE - 1, FIRST_ROOM = 16 };
+#define REMOVED (TABLE_NONE - 1)
+
+enum { FIRST_ROOM = 16 };
 
 uint32_t table_hash(const void *data, size_t size, uint32_t seed)
 {
