@@ -9,4 +9,5 @@ extern const struct command_table import_commands;   /* import.c: drafts from pa
 extern const struct command_table online_commands;   /* online.c: what asks the controller */
 extern const struct command_table format_commands;   /* format.c: policy fmt */
 extern const struct command_table language_commands; /* language.c: policy schema */
+extern const struct command_table diff_commands;     /* diff.c: policy diff */
 extern const struct command_table template_commands; /* template.c: policy template */
