@@ -3,13 +3,14 @@
 """Benchmarks of the host enforcer beside its peers: no policy, an nftables verdict map, a linear
 nftables rule set.
 
-  tests/bench/run.py [--sizes 10,1000,...] [--rounds 7] [--metrics 1,2,3,12] [--markdown FILE]
+  tests/bench/run.py [--sizes 10,1000,...] [--rounds 7] [--metrics 1,2,3,4,5,12]
+                     [--markdown FILE]
 
 Each rig is a pair of hosts (namespaces, joined by one veth pair) that keeps its policy at both ends
 for a size; the rigs work in turn, A B C D A B C D, and a line gives the ratio of medians.
 
 What is counted: CPU time of everything in both hosts' cgroups (cpu.stat usage_usec: work, agents
-and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads."""
+and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads.  Metrics 4 and 5 need no hosts: northd.py."""
 import argparse
 import datetime
 import json
@@ -25,6 +26,7 @@ sys.path[:0] = [str(ROOT / "lab"), str(ROOT / "tests" / "netns")]
 from labkit import Lab, LabError, World  # noqa: E402
 from labkit.system import check_preconditions, run  # noqa: E402
 from wall import Agent  # noqa: E402
+import northd  # noqa: E402
 
 TESTS = ROOT / "build" / "tests"
 PORT = 7000
@@ -297,14 +299,17 @@ def main():
                         type=lambda s: [int(x) for x in s.split(",")])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--idle", type=int, default=60, help="seconds of idleness for metric 12")
-    parser.add_argument("--metrics", default=["1", "2", "3", "12"], type=lambda s: s.split(","))
+    parser.add_argument("--metrics", default=["1", "2", "3", "4", "5", "12"], type=lambda s: s.split(","))
     parser.add_argument("--markdown", type=pathlib.Path, help="also write the table there")
     options = parser.parse_args()
     lines = Lines()
     try:
-        check_preconditions()
-        measure(options, lines)
-    except LabError as e:
+        if set(options.metrics) - {"4", "5"}:
+            check_preconditions()
+            measure(options, lines)
+        if {"4", "5"} & set(options.metrics):
+            northd.measure(lines, options.metrics, min(options.rounds, 3))
+    except (LabError, northd.NorthdError) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
     if options.markdown:
