@@ -8,6 +8,7 @@
 #include "base/table.h"
 #include "core/classes.h"
 #include "core/diff_pair.h"
+#include "core/list.h"
 #include "core/outside.h"
 #include "core/slices.h"
 
@@ -17,10 +18,7 @@ enum { SIDES = 2, BEFORE = 0, AFTER = 1 };
 struct joint {             /* Ends that neither side tells apart. */
     uint32_t class[SIDES]; /* NOBODY: not there. */
     bool changed;
-    struct list32 {
-        uint32_t *items;
-        size_t n, room;
-    } members; /* Indices of names; of the outside, only how many. */
+    struct list members; /* Indices of names; of the outside, only how many. */
     uint32_t n_outside;
 };
 
@@ -43,37 +41,12 @@ struct comparing {
     struct building {
         struct diff_found *key;
         uint32_t suspects;
-        struct list32 from, to, slices; /* Joints, and slices. */
-        uint64_t pairs, last;           /* The last pair counted. */
+        struct list from, to, slices; /* Joints, and slices. */
+        uint64_t pairs, last;         /* The last pair counted. */
     } * building;
     size_t n_building, building_room;
     struct table built;
 };
-
-static void add32(struct list32 *l, uint32_t x)
-{
-    GROW(l->items, l->n, l->room);
-    l->items[l->n++] = x;
-}
-
-static int by_number(const void *a_, const void *b_)
-{
-    uint32_t a = *(const uint32_t *)a_, b = *(const uint32_t *)b_;
-
-    return (a > b) - (a < b);
-}
-
-static void sort32(struct list32 *l)
-{
-    size_t kept = 0;
-
-    if (l->n > 1)
-        qsort(l->items, l->n, sizeof *l->items, by_number);
-    for (size_t i = 0; i < l->n; i++)
-        if (!kept || l->items[kept - 1] != l->items[i])
-            l->items[kept++] = l->items[i];
-    l->n = kept;
-}
 
 /* ---- joint classes ---- */
 
@@ -119,10 +92,10 @@ static void join_endpoints(struct comparing *k)
             d->removed[d->n_removed++] = name;
         if (c > 0)
             d->added[d->n_added++] = name;
-        add32(&find_joint(k, c <= 0 ? k->classes[BEFORE]->of_endpoint[i] : NOBODY,
-                          c >= 0 ? k->classes[AFTER]->of_endpoint[j] : NOBODY)
-                   ->members,
-              name);
+        list_add(&find_joint(k, c <= 0 ? k->classes[BEFORE]->of_endpoint[i] : NOBODY,
+                             c >= 0 ? k->classes[AFTER]->of_endpoint[j] : NOBODY)
+                      ->members,
+                 name);
         i += c <= 0;
         j += c >= 0;
     }
@@ -276,7 +249,7 @@ static void add_pair(struct comparing *k, uint32_t from, uint32_t to)
 }
 
 static void list_taken(const struct comparing *k, int side, const struct selector *s,
-                       struct list32 *to)
+                       struct list *to)
 {
     const struct end_classes *c = k->classes[side];
     size_t n_groups = k->w[side]->policy->n_groups;
@@ -289,15 +262,15 @@ static void list_taken(const struct comparing *k, int side, const struct selecto
             uint32_t class = list_items(&c->of_group, group)[i];
 
             for (uint32_t j = 0; j < list_size(&k->joints_of[side], class); j++)
-                add32(to, list_items(&k->joints_of[side], class)[j]);
+                list_add(to, list_items(&k->joints_of[side], class)[j]);
         }
     }
-    sort32(to);
+    list_sort(to);
 }
 
 static void add_rule_pairs(struct comparing *k, int side, const struct rule *r, bool all)
 {
-    struct list32 from = {.n = 0}, to = {.n = 0};
+    struct list from = {.n = 0}, to = {.n = 0};
 
     list_taken(k, side, &r->match.from, &from);
     list_taken(k, side, &r->match.to, &to);
@@ -447,30 +420,30 @@ static void judge_pair(struct comparing *k, uint32_t from, uint32_t to)
         uint32_t number = find_building(k, &found[i], suspects_of(k, from, to));
         struct building *b = &k->building[number];
 
-        add32(&b->slices, found[i].slice);
+        list_add(&b->slices, found[i].slice);
         if (b->from.n && b->last == here)
             continue; /* Another slice of the same change. */
-        add32(&b->from, from);
-        add32(&b->to, to);
+        list_add(&b->from, from);
+        list_add(&b->to, to);
         b->pairs += pairs;
         b->last = here;
     }
 }
 
-static struct diff_ends ends_of(struct comparing *k, struct list32 *joints)
+static struct diff_ends ends_of(struct comparing *k, struct list *joints)
 {
-    struct list32 all = {.n = 0};
+    struct list all = {.n = 0};
     struct diff_ends e = {.endpoints = NULL};
 
-    sort32(joints);
+    list_sort(joints);
     for (size_t i = 0; i < joints->n; i++) {
         const struct joint *j = &k->joints[joints->items[i]];
 
         for (size_t m = 0; m < j->members.n; m++)
-            add32(&all, j->members.items[m]);
+            list_add(&all, j->members.items[m]);
         e.n_outside += j->n_outside;
     }
-    sort32(&all);
+    list_sort(&all);
     e.endpoints = arena_copy(k->d->arena, all.items, all.n, sizeof *all.items);
     e.n_endpoints = all.n;
     free(all.items);
@@ -511,7 +484,7 @@ static void finish(struct comparing *k)
                                   .pairs = b->pairs};
         c->from = ends_of(k, &b->from);
         c->to = ends_of(k, &b->to);
-        sort32(&b->slices);
+        list_sort(&b->slices);
         diff_pairs_services(k->judge, b->slices.items, b->slices.n, d->arena, c);
     }
     if (d->n_changes > 1)

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/table.h"
+#include "core/list.h"
 #include "core/slices.h"
 #include "core/verdict.h"
 
@@ -17,11 +18,6 @@ enum dimension { PROCESS, USER, SERVED_BY, FUNCTION, DIMENSIONS };
 
 struct texts {
     const char **items;
-    size_t n, room;
-};
-
-struct numbers {
-    uint32_t *items;
     size_t n, room;
 };
 
@@ -46,16 +42,16 @@ struct diff_pairs {
     struct arena *arena;
 
     const struct end *source[SIDES]; /* Whose rules these are. */
-    struct numbers of_source[SIDES];
-    struct numbers rules[SIDES]; /* Of the pair. */
+    struct list of_source[SIDES];
+    struct list rules[SIDES]; /* Of the pair. */
     const struct rule **pointers[SIDES];
     size_t pointers_room[SIDES];
     const struct rule **in_slice[SIDES]; /* Those that may take the slice. */
     size_t n_in_slice[SIDES], in_slice_room[SIDES];
     bool incomplete;
     struct texts values[DIMENSIONS - 1];
-    struct numbers pair_slices;
-    struct numbers key;
+    struct list pair_slices;
+    struct list key;
     struct outcome *outcomes;
     size_t outcomes_room;
     struct diff_found *found;
@@ -65,12 +61,6 @@ struct diff_pairs {
     struct table index;
 };
 
-static void add_number(struct numbers *l, uint32_t x)
-{
-    GROW(l->items, l->n, l->room);
-    l->items[l->n++] = x;
-}
-
 static void add_text(struct texts *t, const char *s)
 {
     for (size_t i = 0; i < t->n; i++)
@@ -78,25 +68,6 @@ static void add_text(struct texts *t, const char *s)
             return;
     GROW(t->items, t->n, t->room);
     t->items[t->n++] = s;
-}
-
-static int by_number(const void *a_, const void *b_)
-{
-    uint32_t a = *(const uint32_t *)a_, b = *(const uint32_t *)b_;
-
-    return (a > b) - (a < b);
-}
-
-static void sort_numbers(struct numbers *l)
-{
-    size_t kept = 0;
-
-    if (l->n > 1)
-        qsort(l->items, l->n, sizeof *l->items, by_number);
-    for (size_t i = 0; i < l->n; i++)
-        if (!kept || l->items[kept - 1] != l->items[i])
-            l->items[kept++] = l->items[i];
-    l->n = kept;
 }
 
 /* ---- making ---- */
@@ -289,7 +260,7 @@ static void find_rules_of_source(struct diff_pairs *p, int side, const struct en
 {
     const struct end_classes *c = p->classes[side];
     const struct policy *q = p->w[side]->policy;
-    struct numbers *to = &p->of_source[side];
+    struct list *to = &p->of_source[side];
 
     if (p->source[side] == from)
         return;
@@ -299,23 +270,23 @@ static void find_rules_of_source(struct diff_pairs *p, int side, const struct en
         if (g < q->n_groups && !group_set_has(&from->groups, (uint32_t)g))
             continue;
         for (uint32_t i = 0; i < list_size(&c->from_rules, g); i++)
-            add_number(to, list_items(&c->from_rules, g)[i]);
+            list_add(to, list_items(&c->from_rules, g)[i]);
     }
-    sort_numbers(to);
+    list_sort(to);
 }
 
 static void find_rules(struct diff_pairs *p, const struct diff_pair_ends ends[SIDES])
 {
     for (int side = 0; side < SIDES; side++) {
         const struct policy *q = p->w[side]->policy;
-        const struct numbers *all = &p->of_source[side];
+        const struct list *all = &p->of_source[side];
 
         p->rules[side].n = 0;
         find_rules_of_source(p, side, ends[side].from);
         for (size_t i = 0; ends[side].to && i < all->n; i++)
             if (rule_is_alive(&q->rules[all->items[i]], p->w[side]->now_s) &&
                 selector_takes(&q->rules[all->items[i]].match.to, ends[side].to))
-                add_number(&p->rules[side], all->items[i]);
+                list_add(&p->rules[side], all->items[i]);
         while (p->pointers_room[side] < p->rules[side].n)
             GROW(p->pointers[side], p->pointers_room[side], p->pointers_room[side]);
         for (size_t i = 0; i < p->rules[side].n; i++)
@@ -337,15 +308,15 @@ static void make_key(struct diff_pairs *p, const struct diff_pair_ends ends[SIDE
 {
     p->key.n = 0;
     for (int side = 0; side < SIDES; side++) {
-        add_number(&p->key, kind_of_end(ends[side].from));
-        add_number(&p->key, kind_of_end(ends[side].to));
-        add_number(&p->key, (uint32_t)p->rules[side].n);
+        list_add(&p->key, kind_of_end(ends[side].from));
+        list_add(&p->key, kind_of_end(ends[side].to));
+        list_add(&p->key, (uint32_t)p->rules[side].n);
         for (size_t i = 0; i < p->rules[side].n; i++) {
             const struct match *x = p->pointers[side][i]->except;
             bool excepts = x && selector_takes(&x->from, ends[side].from) &&
                            selector_takes(&x->to, ends[side].to);
 
-            add_number(&p->key, p->rules[side].items[i] << 1 | excepts);
+            list_add(&p->key, p->rules[side].items[i] << 1 | excepts);
         }
     }
 }
@@ -366,7 +337,7 @@ static void add_services(struct diff_pairs *p, int side, const struct match *m)
         uint32_t service = service_base(p, side) + m->services[i];
 
         for (uint32_t k = 0; k < list_size(&p->slices->of_service, service); k++)
-            add_number(&p->pair_slices, list_items(&p->slices->of_service, service)[k]);
+            list_add(&p->pair_slices, list_items(&p->slices->of_service, service)[k]);
     }
 }
 
@@ -425,7 +396,7 @@ static void add_users(struct diff_pairs *p, const struct seen_refs *refs, size_t
 static void find_slices(struct diff_pairs *p)
 {
     p->pair_slices.n = 0;
-    add_number(&p->pair_slices, 0);
+    list_add(&p->pair_slices, 0);
     for (int side = 0; side < SIDES; side++)
         for (size_t i = 0; i < p->rules[side].n; i++) {
             const struct rule *r = p->pointers[side][i];
@@ -434,7 +405,7 @@ static void find_slices(struct diff_pairs *p)
             if (r->except)
                 add_services(p, side, r->except);
         }
-    sort_numbers(&p->pair_slices);
+    list_sort(&p->pair_slices);
 }
 
 static void find_rules_in_slice(struct diff_pairs *p, uint32_t slice)
@@ -620,7 +591,7 @@ static void judge_slice(struct diff_pairs *p, const struct diff_pair_ends ends[S
 static bool is_answer(const void *context, uint32_t number, const void *key)
 {
     const struct answer *a = &((const struct diff_pairs *)context)->answers[number];
-    const struct numbers *k = key;
+    const struct list *k = key;
 
     return a->n_key == k->n && memcmp(a->key, k->items, k->n * sizeof *k->items) == 0;
 }

@@ -16,15 +16,11 @@
 #pragma once
 
 #include "core/compile.h"
+#include "core/list.h"
 #include "core/numbering.h"
 #include "core/outside.h"
 
 enum kind { KIND_GROUP, KIND_SERVICE, KIND_RULE, KIND_ENDPOINT, KIND_USER, N_KINDS };
-
-struct list {
-    uint32_t *items;
-    size_t n, room;
-};
 
 struct object {
     uint32_t *words, *next; /* NULL: not defined; not staged, or to be removed. */
@@ -55,11 +51,6 @@ enum {
 enum { ENDPOINT_ENFORCERS, ENDPOINT_TRUST, ENDPOINT_N_ADDRESSES, ENDPOINT_ADDRESSES };
 enum { GROUP_KIND, GROUP_N, GROUP_ITEMS };
 enum { ADDRESS_WORDS = 4, PREFIX_WORDS = 5, PORT_WORDS = 3 };
-
-struct view { /* Some words of a definition. */
-    const uint32_t *items;
-    uint32_t n;
-};
 
 /* Of a rule's words: a span of its match, or of its except. */
 static inline struct view rule_span(const uint32_t *words, bool except, enum span span)
@@ -249,14 +240,6 @@ struct compiled {
         struct list remotes, rules, candidates, groups;
     } scratch;
 };
-
-/* ---- list.c ---- */
-void list_add(struct list *l, uint32_t x);
-void list_drop(struct list *l, uint32_t x);      /* One of them; the order may change. */
-void list_sort(struct list *l);                  /* And keeps each once. */
-bool list_has(const struct list *l, uint32_t x); /* Of a sorted one. */
-bool view_has(struct view v, uint32_t x);        /* Of a sorted one. */
-bool lists_meet(struct view a, struct view b);   /* Both sorted. */
 
 /* ---- stage.c ---- */
 void stage_swap(struct compiled *c, enum kind kind, uint32_t handle); /* Takes 'next'. */

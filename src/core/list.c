@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of handles; see compiled.h. */
-#include "core/compile/compiled.h"
+/* Sorted by qsort, searched by halves; see list.h. */
+#include "core/list.h"
+
+#include "base/base.h"
 
 void list_add(struct list *l, uint32_t x)
 {
