@@ -123,11 +123,16 @@ static int exit_of(int status)
     }
 }
 
-static const char *text_of(const json_t *object, const char *key)
+const char *text_of(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));
 
     return s ? s : "";
+}
+
+json_int_t number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
 }
 
 static void print_safe(FILE *f, const char *s)
@@ -165,7 +170,8 @@ static void print_findings(const json_t *findings)
 
 static int judge(const struct answer *a)
 {
-    print_findings(json_object_get(a->json, "findings"));
+    if (!a->is_repeat || a->status >= 400)
+        print_findings(json_object_get(a->json, "findings"));
     if (a->status < 400)
         return EXIT_OK;
     return complain(exit_of(a->status), "%s (%d)",
@@ -216,7 +222,7 @@ int client_ask(const struct invocation *in, const char *method, const char *path
     CLEANUP(buf_done) struct buf bearer = BUF_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     CLEANUP(free_voidp) char *body_text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    struct answer a = {.json = NULL};
+    struct answer a = {.is_repeat = ret_a->is_repeat};
     const char *where = "";
     CURL *curl = curl_easy_init();
     CURLcode code;

@@ -24,8 +24,9 @@
     }
 
 struct answer {
-    int status;   /* Of HTTP. */
-    json_t *json; /* NULL: none. */
+    bool is_repeat; /* Set by who asks: the findings of a good answer were told before. */
+    int status;     /* Of HTTP. */
+    json_t *json;   /* NULL: none. */
     char etag[64];
 };
 void answer_done(struct answer *a);
@@ -34,6 +35,10 @@ void answer_done(struct answer *a);
  * been told on standard error, findings included.  'body' NULL: none; 'if_match' NULL: none. */
 int client_ask(const struct invocation *in, const char *method, const char *path,
                const json_t *body, const char *if_match, struct answer *ret_a);
+
+/* A field's text, "" when there is none; and its number, else 0. */
+const char *text_of(const json_t *object, const char *key);
+json_int_t number_of(const json_t *object, const char *key);
 
 /* 'text' percent-encoded into a path or query. */
 void url_add(struct buf *url, const char *text);

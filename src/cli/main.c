@@ -26,7 +26,7 @@ static const struct command own_commands[] = {
 static const struct command_table own_table = {own_commands, ARRAY_SIZE(own_commands)};
 
 /* To add a file of commands, add its table here and in all_tables(). */
-enum { N_TABLES = 8 };
+enum { N_TABLES = 9 };
 
 static void all_tables(struct command_table tables[N_TABLES])
 {
@@ -37,7 +37,8 @@ static void all_tables(struct command_table tables[N_TABLES])
     tables[4] = template_commands;
     tables[5] = import_commands;
     tables[6] = diff_commands;
-    tables[7] = own_table;
+    tables[7] = apply_commands;
+    tables[8] = own_table;
 }
 
 static int run_completion(const struct invocation *in)

@@ -10,20 +10,6 @@
 #include "base/number.h"
 #include "cli/client.h"
 #include "cli/commands.h"
-#include "cli/load.h"
-#include "sys/tree.h"
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(object, key));
-
-    return s ? s : "";
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
 
 /* ---- status ---- */
 
@@ -36,177 +22,6 @@ static int run_status(const struct invocation *in)
 
     if (r == EXIT_OK)
         print_object(in, a.json);
-    return r;
-}
-
-/* ---- apply ---- */
-
-static const struct option_spec apply_options[] = {
-    CLIENT_OPTIONS,
-    {"inventory", 'i', "FILE", "inventory to apply with it, or alone"},
-    {"confirm", 0, "TIME", "roll back unless confirmed within TIME (5m)"},
-    {"wait", 0, "WHAT", "accepted, compiled (default) or enforced"},
-    {"timeout", 0, "TIME", "how long to wait for enforced (default 60s)"},
-    {"comment", 'm', "TEXT", "why; goes to the history and the audit"},
-    {"base", 0, "VERSION", "refuse when another version is in force"},
-    {"dry-run", 'n', NULL, "check and compile at the controller, change nothing"},
-};
-
-/* The files of a path as the API takes them. */
-static int add_files(json_t *list, const char *path)
-{
-    CLEANUP(tree_done) struct tree tree = TREE_INIT;
-    const char *failed = path;
-    int r = tree_read(&tree, path, SOURCE_FILES, SOURCE_MAX, &failed);
-
-    if (r < 0)
-        return complain_file(failed, r);
-    for (size_t i = 0; i < tree.n; i++) {
-        const struct buf *data = &tree.files[i].data;
-        json_t *text = json_stringn(buf_str(data), data->size), *file;
-
-        if (!text)
-            return complain(EXIT_INVALID, "%s: error E-TEXT: not UTF-8", tree.files[i].path);
-        file = json_pack("{s:s,s:o}", "name", tree.files[i].path, "text", text);
-        if (!file)
-            return complain(EXIT_INVALID, "the name of a file is not UTF-8");
-        (void)json_array_append_new(list, file);
-    }
-    return EXIT_OK;
-}
-
-static int change_body(const struct invocation *in, json_t *body)
-{
-    const char *inventory = invocation_value(in, "inventory"),
-               *confirm = invocation_value(in, "confirm"),
-               *comment = invocation_value(in, "comment");
-    json_t *files = json_array(), *second = json_array();
-    uint64_t confirm_s = 0;
-    int r = EXIT_OK;
-
-    (void)json_object_set_new(body, "files", in->n_args ? files : second);
-    for (size_t i = 0; r == EXIT_OK && i < in->n_args; i++)
-        r = add_files(files, in->args[i]);
-    if (r == EXIT_OK && inventory)
-        r = add_files(second, inventory);
-    if (in->n_args && inventory)
-        (void)json_object_set_new(body, "inventory", second);
-    else
-        json_decref(in->n_args ? second : files);
-    if (r != EXIT_OK)
-        return r;
-    if (confirm && (duration_parse(confirm, 86400, &confirm_s) < 0 || confirm_s == 0))
-        return complain(EXIT_USAGE, "--confirm %s: expected a time like 5m, at most 1d", confirm);
-    (void)json_object_set_new(body, "confirm_s", json_integer((json_int_t)confirm_s));
-    if (comment)
-        (void)json_object_set_new(body, "comment", json_string(comment));
-    if (invocation_value(in, "dry-run"))
-        (void)json_object_set_new(body, "dry_run", json_true());
-    return EXIT_OK;
-}
-
-/* Counts enforcers by what they run. */
-struct progress {
-    size_t n, current, refused, absent;
-};
-
-static int look(const struct invocation *in, json_int_t revision, struct progress *p, bool tell)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    int r = client_ask(in, "GET", "/api/v1/enforcers", NULL, NULL, &a);
-    const json_t *e;
-    size_t i;
-
-    *p = (struct progress){.n = 0};
-    if (r != EXIT_OK)
-        return r;
-    json_array_foreach(a.json, i, e)
-    {
-        bool refused = json_is_true(json_object_get(e, "refused"));
-        bool absent = strcmp(text_of(e, "state"), "INACTIVE") == 0;
-        bool current = !absent && number_of(e, "running") >= revision;
-
-        p->n++;
-        p->current += current;
-        p->refused += refused;
-        p->absent += absent;
-        if (tell && !current)
-            (void)complain(EXIT_PARTIAL, "%s: %s, runs revision %lld; %s", text_of(e, "name"),
-                           text_of(e, "state"), number_of(e, "running"), text_of(e, "last_result"));
-    }
-    return EXIT_OK;
-}
-
-static int wait_enforced(const struct invocation *in, json_int_t revision)
-{
-    const char *timeout = invocation_value(in, "timeout");
-    struct timespec now, pause = {.tv_nsec = 200000000};
-    uint64_t timeout_s = 60;
-    struct progress p;
-    time_t end;
-    int r;
-
-    if (timeout && duration_parse(timeout, 86400, &timeout_s) < 0)
-        return complain(EXIT_USAGE, "--timeout %s: expected a time like 60s", timeout);
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    end = now.tv_sec + (time_t)timeout_s;
-    for (;;) {
-        r = look(in, revision, &p, false);
-        if (r != EXIT_OK)
-            return r;
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        if (p.current == p.n || p.current + p.refused == p.n || now.tv_sec >= end)
-            break;
-        (void)nanosleep(&pause, NULL); /* The API has no event for it yet. */
-    }
-    (void)printf("enforced by %zu of %zu enforcers", p.current, p.n);
-    (void)printf(p.absent ? ", %zu not connected\n" : "\n", p.absent);
-    if (p.current == p.n)
-        return EXIT_OK;
-    (void)look(in, revision, &p, true);
-    return p.current + p.refused == p.n || p.current ? EXIT_PARTIAL : EXIT_TIMED_OUT;
-}
-
-static int run_apply(const struct invocation *in)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(json_decrefp) json_t *body = json_object();
-    const char *wait = invocation_value(in, "wait");
-    bool enforced = wait && strcmp(wait, "enforced") == 0;
-    int r;
-
-    if (wait && !enforced && strcmp(wait, "accepted") != 0 && strcmp(wait, "compiled") != 0)
-        return complain(EXIT_USAGE, "--wait %s: expected accepted, compiled or enforced", wait);
-    if (!in->n_args && !invocation_value(in, "inventory"))
-        return complain(EXIT_USAGE, "apply what?  PATH..., or --inventory FILE, or both");
-    r = change_body(in, body);
-    if (r == EXIT_OK)
-        r = client_ask(in, "PUT", in->n_args ? "/api/v1/policy" : "/api/v1/inventory", body,
-                       invocation_value(in, "base"), &a);
-    if (r != EXIT_OK)
-        return r;
-    if (!print_document(in, a.json)) {
-        if (!json_is_true(json_object_get(a.json, "applied")))
-            (void)printf("good; nothing was changed\n");
-        else
-            (void)printf("applied as revision %lld\n", number_of(a.json, "revision"));
-        if (number_of(a.json, "confirm_s"))
-            (void)printf("confirm within %lld s with \"suimitsu confirm\", or it is rolled back\n",
-                         number_of(a.json, "confirm_s"));
-    }
-    return enforced && json_is_true(json_object_get(a.json, "applied"))
-               ? wait_enforced(in, number_of(a.json, "revision"))
-               : EXIT_OK;
-}
-
-static int run_confirm(const struct invocation *in)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(json_decrefp) json_t *body = json_object();
-    int r = client_ask(in, "POST", "/api/v1/policy/confirm", body, NULL, &a);
-
-    if (r == EXIT_OK && !print_document(in, a.json))
-        (void)printf("confirmed; revision %lld stays\n", number_of(a.json, "revision"));
     return r;
 }
 
@@ -549,33 +364,6 @@ static int run_policy_history(const struct invocation *in)
     return show_list(in, "/api/v1/policy/history", columns, ARRAY_SIZE(columns));
 }
 
-static const struct option_spec rollback_options[] = {
-    CLIENT_OPTIONS,
-    {"confirm", 0, "TIME", "roll back again unless confirmed within TIME"},
-};
-
-static int run_policy_rollback(const struct invocation *in)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(json_decrefp) json_t *body = json_object();
-    const char *confirm = invocation_value(in, "confirm");
-    uint64_t version, confirm_s = 0;
-    int r;
-
-    if (number_parse(in->args[0], strlen(in->args[0]), INT64_MAX, &version) < 0)
-        return complain(EXIT_USAGE, "%s: expected a version; see \"suimitsu policy history\"",
-                        in->args[0]);
-    if (confirm && duration_parse(confirm, 86400, &confirm_s) < 0)
-        return complain(EXIT_USAGE, "--confirm %s: expected a time like 5m", confirm);
-    (void)json_object_set_new(body, "version", json_integer((json_int_t)version));
-    (void)json_object_set_new(body, "confirm_s", json_integer((json_int_t)confirm_s));
-    r = client_ask(in, "POST", "/api/v1/policy/rollback", body, NULL, &a);
-    if (r == EXIT_OK && !print_document(in, a.json))
-        (void)printf("policy %s is in force again, as revision %lld\n", in->args[0],
-                     number_of(a.json, "revision"));
-    return r;
-}
-
 /* ---- quarantine ---- */
 
 static const struct option_spec reason_options[] = {
@@ -735,18 +523,6 @@ static int run_control(const struct invocation *in)
     }
 
 static const struct command commands[] = {
-    {.name = "apply",
-     .arguments = "[PATH...]",
-     .summary = "apply a policy, an inventory, or both",
-     .help = "Sends the files to the controller, which checks and compiles them all before it "
-             "changes anything.\nWith --confirm every agent goes back to its former policy unless "
-             "\"suimitsu confirm\" comes in time,\nalso when the controller is dead or cut off "
-             "meanwhile.  Exit codes: 3 not valid, 6 the base is\nanother, 8 not enforced in time, "
-             "9 enforced by some only.",
-     COMMAND_OPTIONS(apply_options),
-     .max_args = SIZE_MAX,
-     .run = run_apply},
-    SIMPLE("confirm", "", "keep what was applied with --confirm", 0, 0, run_confirm),
     SIMPLE("status", "", "revision, enforcers, what awaits confirmation", 0, 0, run_status),
     {.name = "why",
      .arguments = "FROM TO SERVICE",
@@ -779,14 +555,6 @@ static const struct command commands[] = {
      COMMAND_OPTIONS(policy_show_options),
      .run = run_policy_show},
     SIMPLE("policy history", "", "versions of the policy", 0, 0, run_policy_history),
-    {.name = "policy rollback",
-     .arguments = "VERSION",
-     .summary = "apply an older version again",
-     .help = "The old text becomes a new version.",
-     COMMAND_OPTIONS(rollback_options),
-     .min_args = 1,
-     .max_args = 1,
-     .run = run_policy_rollback},
     {.name = "quarantine",
      .arguments = "ENDPOINT",
      .summary = "let an endpoint reach only what suspects may",

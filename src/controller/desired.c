@@ -50,6 +50,11 @@ void desired_free(struct desired *d)
     free(d);
 }
 
+void desired_outcome_done(struct desired_outcome *o)
+{
+    meaning_done(&o->meaning);
+}
+
 void desired_listen(struct desired *d, const struct desired_listener *listener)
 {
     if (d->n_listeners == MAX_LISTENERS)
@@ -161,13 +166,12 @@ static int overlay_trust(struct desired *d, struct inventory *inventory)
     return 0;
 }
 
-/* Reads and checks; the result is not compiled yet. */
+/* Reads; the result is neither checked nor compiled yet. */
 static int read_generation(struct desired *d, const struct files *policy,
-                           const struct files *inventory, int64_t now_s, bool strict,
-                           struct diagnostics *diagnostics, struct generation **ret_g)
+                           const struct files *inventory, struct diagnostics *diagnostics,
+                           struct generation **ret_g)
 {
     CLEANUP(generation_freep) struct generation *g = xcalloc(1, sizeof(*g));
-    CLEANUP(world_freep) struct world *w = NULL;
     int r, r2;
 
     r = policy_read(policy->sources, policy->n, diagnostics, &g->policy);
@@ -177,15 +181,31 @@ static int read_generation(struct desired *d, const struct files *policy,
     r = overlay_trust(d, g->inventory);
     if (r < 0)
         return r;
-    if (strict) {
-        w = world_new(g->policy, g->inventory, now_s);
-        policy_lint(w, true, diagnostics);
-        (void)policy_run_tests(w, diagnostics); /* Failures are errors in 'diagnostics'. */
-        (void)policy_run_proofs(w, diagnostics);
-        if (diagnostics->n_errors)
-            return -EBADMSG;
-    }
     *ret_g = TAKE_PTR(g);
+    return 0;
+}
+
+/* Whether a person may want this, and for a dry run what it would mean. */
+static int check_generation(const struct desired *d, const struct generation *g,
+                            const struct desired_change *c, int64_t now_s,
+                            struct diagnostics *diagnostics, struct desired_outcome *o)
+{
+    CLEANUP(world_freep) struct world *after = world_new(g->policy, g->inventory, now_s);
+    CLEANUP(world_freep) struct world *before = NULL;
+    size_t failed;
+
+    policy_lint(after, true, diagnostics);
+    (void)policy_run_tests(after, diagnostics); /* Failures are errors in 'diagnostics'. */
+    (void)policy_run_proofs(after, diagnostics);
+    o->failed_tests = diagnostics->n_of[CODE_TEST];
+    o->failed_proofs = diagnostics->n_of[CODE_PROOF];
+    failed = o->failed_tests + o->failed_proofs;
+    if (diagnostics->n_errors > failed || (failed && !c->force))
+        return -EBADMSG;
+    if (c->dry_run) {
+        before = world_new(d->current->policy, d->current->inventory, now_s);
+        meaning_of(before, after, &o->meaning);
+    }
     return 0;
 }
 
@@ -322,7 +342,7 @@ static int renew(struct desired *d, struct desired_head head, int64_t now_s,
     if (r == 0)
         r = stored_files(d, "inventory", head.inventory, &inventory);
     if (r == 0)
-        r = read_generation(d, &policy, &inventory, now_s, false, ignored, &g);
+        r = read_generation(d, &policy, &inventory, ignored, &g);
     if (r < 0)
         return r == -EBADMSG || r == -ENOENT ? -EUCLEAN : r;
     r = try_to_compile(d, g, now_s, &tried, ret_what);
@@ -466,13 +486,42 @@ static int prune(struct desired *d, struct store_transaction *t, const char *wha
     return 0;
 }
 
-static int add_documents(struct desired *d, struct store_transaction *t,
-                         const struct desired_change *c, const struct files *old_policy,
-                         const struct files *old_inventory, struct desired_head *head,
-                         int64_t now_s)
+static bool is_forced(const struct desired_outcome *o)
 {
-    char before[AUDIT_DIGEST_SIZE], after[AUDIT_DIGEST_SIZE], what[128];
-    struct audit_entry entry = {.actor = c->actor, .detail = c->comment, .object = what};
+    return o->failed_tests || o->failed_proofs;
+}
+
+/* Who forced it, over what, and why, stands in the same transaction as the change. */
+static int audit_change(struct desired *d, struct store_transaction *t,
+                        const struct desired_change *c, const struct desired_outcome *o,
+                        uint64_t revision, const char *before, const char *after)
+{
+    CLEANUP(buf_done) struct buf detail = BUF_INIT;
+    char what[128];
+    struct audit_entry entry = {
+        .actor = c->actor, .object = what, .detail = c->comment, .before = before, .after = after};
+
+    (void)snprintf(what, sizeof(what), "%s%s%s, revision %" PRIu64, c->policy ? "policy" : "",
+                   c->policy && c->inventory ? " and " : "", c->inventory ? "inventory" : "",
+                   revision);
+    entry.action = c->policy ? "policy.apply" : "inventory.apply";
+    if (is_forced(o)) {
+        entry.action = c->policy ? "policy.force" : "inventory.force";
+        buf_printf(&detail, "forced over %zu E-TEST and %zu E-PROOF: %s", o->failed_tests,
+                   o->failed_proofs, c->force);
+        if (c->comment && c->comment[0])
+            buf_printf(&detail, "; %s", c->comment);
+        entry.detail = buf_str(&detail);
+    }
+    return audit_add(d->store, t, &entry);
+}
+
+static int add_documents(struct desired *d, struct store_transaction *t,
+                         const struct desired_change *c, const struct desired_outcome *o,
+                         const struct files *old_policy, const struct files *old_inventory,
+                         struct desired_head *head, int64_t now_s)
+{
+    char before[AUDIT_DIGEST_SIZE], after[AUDIT_DIGEST_SIZE];
     int r = 0;
 
     if (c->policy) {
@@ -493,15 +542,7 @@ static int add_documents(struct desired *d, struct store_transaction *t,
     r = c->policy ? prune(d, t, "policy", head) : 0;
     if (r == 0 && c->inventory)
         r = prune(d, t, "inventory", head);
-    if (r < 0)
-        return r;
-    (void)snprintf(what, sizeof(what), "%s%s%s, revision %" PRIu64, c->policy ? "policy" : "",
-                   c->policy && c->inventory ? " and " : "", c->inventory ? "inventory" : "",
-                   head->revision);
-    entry.action = c->policy ? "policy.apply" : "inventory.apply";
-    entry.before = before;
-    entry.after = after;
-    return audit_add(d->store, t, &entry);
+    return r < 0 ? r : audit_change(d, t, c, o, head->revision, before, after);
 }
 
 static int may_apply(const struct desired *d, const struct desired_change *c)
@@ -522,7 +563,7 @@ static void borrow(struct files *f, const struct source *sources, size_t n)
 }
 
 int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
-                  struct diagnostics *diagnostics, uint64_t *ret_revision, const char **ret_what)
+                  struct diagnostics *diagnostics, struct desired_outcome *o, const char **ret_what)
 {
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
     CLEANUP(files_done) struct files old_policy = {.document = NULL};
@@ -535,6 +576,8 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     int r = may_apply(d, c);
 
     *ret_what = "";
+    o->policy = head.policy;
+    o->inventory = head.inventory;
     if (r == 0)
         r = stored_files(d, "policy", head.policy, &old_policy);
     if (r == 0)
@@ -545,16 +588,15 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
            c->policy ? c->n_policy : old_policy.n);
     borrow(&inventory, c->inventory ? c->inventory : old_inventory.sources,
            c->inventory ? c->n_inventory : old_inventory.n);
-    r = read_generation(d, &policy, &inventory, now_s, true, diagnostics, &g);
+    r = read_generation(d, &policy, &inventory, diagnostics, &g);
+    if (r == 0)
+        r = check_generation(d, g, c, now_s, diagnostics, o);
     if (r < 0)
         return r;
-    head.revision++;
+    o->revision = ++head.revision;
     r = try_to_compile(d, g, now_s, &tried, ret_what);
-    if (r < 0)
+    if (r < 0 || c->dry_run)
         return r;
-    *ret_revision = head.revision;
-    if (c->dry_run)
-        return 0;
     if (c->confirm_s) {
         head.confirm_revision = head.revision;
         head.confirm_policy = head.policy;
@@ -562,11 +604,15 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
         head.confirm_deadline_s = now_s + c->confirm_s + 1; /* Never before a full 'confirm_s'. */
     }
     *ret_what = "the size of a document";
-    r = add_documents(d, t, c, &old_policy, &old_inventory, &head, now_s);
+    r = add_documents(d, t, c, o, &old_policy, &old_inventory, &head, now_s);
     if (r == 0)
         r = commit(d, t, &head);
     if (r < 0)
         return r;
+    if (is_forced(o))
+        log_warn("policy: %s applies revision %" PRIu64
+                 " over %zu failing tests and %zu failing proofs: %s",
+                 c->actor, o->revision, o->failed_tests, o->failed_proofs, c->force);
     swap_in(d, TAKE_PTR(g), &tried, now_s);
     return 0;
 }
@@ -595,16 +641,17 @@ int desired_confirm(struct desired *d, const char *actor)
     return 0;
 }
 
-int desired_roll_back(struct desired *d, uint64_t version, const char *actor, uint32_t confirm_s,
-                      int64_t now_s, struct diagnostics *diagnostics, uint64_t *ret_revision,
+int desired_roll_back(struct desired *d, uint64_t version, const struct desired_change *how,
+                      int64_t now_s, struct diagnostics *diagnostics, struct desired_outcome *o,
                       const char **ret_what)
 {
     CLEANUP(files_done) struct files old = {.document = NULL};
     char comment[64];
     struct desired_change c = {.base_policy = DESIRED_ANY,
                                .base_inventory = DESIRED_ANY,
-                               .confirm_s = confirm_s,
-                               .actor = actor,
+                               .confirm_s = how->confirm_s,
+                               .force = how->force,
+                               .actor = how->actor,
                                .comment = comment};
     int r;
 
@@ -616,7 +663,7 @@ int desired_roll_back(struct desired *d, uint64_t version, const char *actor, ui
     (void)snprintf(comment, sizeof(comment), "back to policy %" PRIu64, version);
     c.policy = old.sources;
     c.n_policy = old.n;
-    return desired_apply(d, &c, now_s, diagnostics, ret_revision, ret_what);
+    return desired_apply(d, &c, now_s, diagnostics, o, ret_what);
 }
 
 /* What was changed in the compiled policy, or the time alone, becomes a revision. */

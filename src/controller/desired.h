@@ -21,6 +21,12 @@
  * the deadline) makes the former versions wanted again, as a new revision.  While one is awaited,
  * another apply is refused; trust changes go through.
  *
+ * Tests and proofs
+ * ================
+ * A change whose tests or proofs fail (E-TEST, E-PROOF) is refused, unless a person gives a reason
+ * to override them; the audit then has the action "policy.force" or "inventory.force", with the
+ * reason and how many were overridden.  No other error can be overridden.
+ *
  * Before the first policy everything is in learn mode: nothing is blocked.
  *
  * Rules of use: one thread; listeners are called inside the changing call, after the commit. */
@@ -31,6 +37,7 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "controller/meaning.h"
 #include "core/compile.h"
 #include "core/diagnostics.h"
 #include "core/model.h"
@@ -95,21 +102,34 @@ struct desired_change {
     size_t n_inventory;
     uint64_t base_policy, base_inventory; /* Versions that it was written against; DESIRED_ANY. */
     uint32_t confirm_s;                   /* 0: final at once. */
-    bool dry_run;                         /* Check and compile only. */
+    bool dry_run;                         /* Check, compile and compare only. */
+    const char *force; /* Why failing tests and proofs shall not matter; NULL: they do. */
     const char *actor, *comment;
 };
 
+struct desired_outcome {
+    uint64_t revision; /* That the change has, or would have. */
+    uint64_t policy,
+        inventory; /* Versions in force when it was judged: what it was compared with. */
+    size_t failed_tests, failed_proofs; /* Overridden, or why it was refused. */
+    struct meaning meaning;             /* Of a dry run: the change, from what is in force. */
+};
+void desired_outcome_done(struct desired_outcome *o);
+
 /* -EBADMSG: 'diagnostics' says what is wrong.  -ESTALE: not the base.  -EALREADY: a confirmation is
- * awaited.  -E2BIG: over a limit; '*ret_what' says which.  Else as store_commit(). */
+ * awaited.  -E2BIG: over a limit; '*ret_what' says which.  Else as store_commit().
+ * 'o' begins as zeroes, and is filled as far as it came, also after errors. */
 int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
-                  struct diagnostics *diagnostics, uint64_t *ret_revision, const char **ret_what);
+                  struct diagnostics *diagnostics, struct desired_outcome *o,
+                  const char **ret_what);
 
 /* -ENOENT: nothing is awaited. */
 int desired_confirm(struct desired *d, const char *actor);
 
-/* Brings an old policy version back, as a new one.  -ENOENT: not in the history.  Else as apply. */
-int desired_roll_back(struct desired *d, uint64_t version, const char *actor, uint32_t confirm_s,
-                      int64_t now_s, struct diagnostics *diagnostics, uint64_t *ret_revision,
+/* Brings an old policy version back, as a new one; of 'how' the actor, the reason to force it and
+ * the confirmation count.  -ENOENT: not in the history.  Else as apply. */
+int desired_roll_back(struct desired *d, uint64_t version, const struct desired_change *how,
+                      int64_t now_s, struct diagnostics *diagnostics, struct desired_outcome *o,
                       const char **ret_what);
 
 /* -ENOENT: no such endpoint. */

@@ -108,6 +108,7 @@ struct diagnostic *diagnostics_add(struct diagnostics *d, enum code code, const 
     va_start(args, format);
     set(&x->message, format, args);
     va_end(args);
+    d->n_of[code]++;
     d->n_errors += code_severity(code) == SEVERITY_ERROR;
     d->n_warnings += code_severity(code) == SEVERITY_WARNING;
     return x;

@@ -62,6 +62,7 @@ struct diagnostics {
     size_t n, room;
     size_t n_dropped;
     size_t n_errors, n_warnings; /* All of them, also those dropped. */
+    size_t n_of[N_CODES];        /* Likewise. */
 };
 
 struct diagnostics *diagnostics_new(void);

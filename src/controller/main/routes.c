@@ -345,22 +345,25 @@ const struct http_route app_routes[] = {
      "The policy's files; its version is the ETag", "version:an older version", NULL},
     {HTTP_METHOD_PUT, "/api/v1/policy", ROLE_ADMIN, put_policy,
      "Checks, compiles and applies a policy, and an inventory with it; If-Match: the version that "
-     "it "
-     "was written against",
+     "it was written against, base: those that it was compared with; dry_run: changes nothing and "
+     "says what it would mean; force: a reason to override failing tests and proofs",
      NULL,
      "{\"files\": " FILES
-     ", \"inventory\": [], \"confirm_s\": 300, \"comment\": \"CHG-1234\", \"dry_run\": false}"},
+     ", \"inventory\": [], \"confirm_s\": 300, \"comment\": \"CHG-1234\", \"dry_run\": false, "
+     "\"base\": {\"policy\": 12, \"inventory\": 12}, \"force\": \"the shop is down, CHG-1234\"}"},
     {HTTP_METHOD_GET, "/api/v1/policy/history", ROLE_VIEWER, get_policy_history,
      "Versions, newest first", NULL, NULL},
     {HTTP_METHOD_POST, "/api/v1/policy/confirm", ROLE_ADMIN, post_confirm,
      "Keeps what was applied with confirm_s", NULL, NULL},
     {HTTP_METHOD_POST, "/api/v1/policy/rollback", ROLE_ADMIN, post_rollback,
-     "Applies an older version again, as a new one", NULL, "{\"version\": 12, \"confirm_s\": 0}"},
+     "Applies an older version again, as a new one", NULL,
+     "{\"version\": 12, \"confirm_s\": 0, \"force\": \"the new policy stopped the shop\"}"},
     {HTTP_METHOD_GET, "/api/v1/inventory", ROLE_VIEWER, get_inventory,
      "The inventory's files; its version is the ETag", "version:an older version", NULL},
     {HTTP_METHOD_PUT, "/api/v1/inventory", ROLE_ADMIN, put_inventory,
      "Checks, compiles and applies an inventory; If-Match as for the policy", NULL,
-     "{\"files\": " FILES ", \"confirm_s\": 0, \"comment\": \"\", \"dry_run\": false}"},
+     "{\"files\": " FILES ", \"confirm_s\": 0, \"comment\": \"\", \"dry_run\": false, \"base\": "
+     "{\"policy\": 12, \"inventory\": 12}, \"force\": \"db2 moves tonight, CHG-1235\"}"},
     {HTTP_METHOD_GET, "/api/v1/inventory/history", ROLE_VIEWER, get_inventory_history,
      "Versions, newest first", NULL, NULL},
     {HTTP_METHOD_GET, "/api/v1/endpoints", ROLE_VIEWER, get_endpoints,

@@ -10,6 +10,7 @@
 #include "controller/json.h"
 #include "controller/main/app.h"
 #include "core/world.h"
+#include "text/decode.h"
 #include "text/query.h"
 #include "text/report.h"
 
@@ -79,18 +80,21 @@ void get_inventory_history(void *user, const struct http_request *q, struct http
 }
 
 /* "\"12\"" or 12; absent: any. */
-static int base_of(const char *if_match, uint64_t *ret_version)
+static int base_of(const struct http_request *q, uint64_t *ret_version, struct http_response *a)
 {
-    size_t len = if_match ? strlen(if_match) : 0;
+    const char *s = q->if_match;
+    size_t len = s ? strlen(s) : 0;
 
-    *ret_version = DESIRED_ANY;
-    if (!if_match || strcmp(if_match, "*") == 0)
+    if (!s || strcmp(s, "*") == 0)
         return 0;
-    if (len >= 2 && if_match[0] == '"' && if_match[len - 1] == '"') {
-        if_match++;
+    if (len >= 2 && s[0] == '"' && s[len - 1] == '"') {
+        s++;
         len -= 2;
     }
-    return number_parse(if_match, len, INT64_MAX, ret_version);
+    if (number_parse(s, len, INT64_MAX, ret_version) == 0)
+        return 0;
+    http_problem(a, 400, "If-Match: expected a version, as in the ETag");
+    return -EINVAL;
 }
 
 /* Files of a body, borrowed from it.  -EINVAL: not a list of {name, text}. */
@@ -130,27 +134,110 @@ static json_t *findings_of(const struct diagnostics *d)
     return findings ? findings : json_array();
 }
 
-static void answer_change(struct http_response *a, int r, const struct diagnostics *d,
-                          uint64_t revision, const char *what, const struct desired_change *c)
+static json_t *failed_of(const struct desired_outcome *o)
 {
-    if (r == -EBADMSG) {
+    return json_pack("{s:I,s:I}", "tests", (json_int_t)o->failed_tests, "proofs",
+                     (json_int_t)o->failed_proofs);
+}
+
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void refuse_change(struct http_response *a, const struct diagnostics *d,
+                          const struct desired_outcome *o)
+{
+    size_t failed = o->failed_tests + o->failed_proofs;
+
+    if (d->n_errors > failed)
         http_problem(a, 422, "%zu error(s), %zu warning(s); nothing was changed", d->n_errors,
                      d->n_warnings);
-        (void)json_object_set_new(a->json, "findings", findings_of(d));
-    } else if (r < 0) {
-        app_fail(a, r, what);
-    } else {
-        (void)snprintf(a->etag, sizeof(a->etag), "\"%" PRIu64 "\"", revision);
-        http_ok(a, json_pack("{s:I,s:b,s:I,s:o}", "revision", (json_int_t)revision, "applied",
-                             !c->dry_run, "confirm_s", (json_int_t)c->confirm_s, "findings",
-                             findings_of(d)));
+    else
+        http_problem(a, 422,
+                     "%zu test%s and %zu proof%s of the policy fail%s; nothing was changed: mend "
+                     "them, or give a reason to override them (apply --force REASON)",
+                     o->failed_tests, plural(o->failed_tests), o->failed_proofs,
+                     plural(o->failed_proofs), failed == 1 ? "s" : "");
+    (void)json_object_set_new(a->json, "findings", findings_of(d));
+    (void)json_object_set_new(a->json, "failed", failed_of(o));
+}
+
+static void answer_change(struct http_response *a, int r, const struct diagnostics *d,
+                          const struct desired_outcome *o, const char *what,
+                          const struct desired_change *c)
+{
+    if (r == -EBADMSG) {
+        refuse_change(a, d, o);
+        return;
     }
+    if (r == -ESTALE) {
+        http_problem(a, 412,
+                     "somebody has changed it meanwhile: policy %" PRIu64 " and inventory %" PRIu64
+                     " are in force; look again what the change means now",
+                     o->policy, o->inventory);
+        return;
+    }
+    if (r < 0) {
+        app_fail(a, r, what);
+        return;
+    }
+    (void)snprintf(a->etag, sizeof(a->etag), "\"%" PRIu64 "\"", o->revision);
+    http_ok(a, json_pack("{s:I,s:b,s:I,s:{s:I,s:I},s:o,s:o}", "revision", (json_int_t)o->revision,
+                         "applied", !c->dry_run, "confirm_s", (json_int_t)c->confirm_s, "base",
+                         "policy", (json_int_t)o->policy, "inventory", (json_int_t)o->inventory,
+                         "overridden", failed_of(o), "findings", findings_of(d)));
+    if (!o->meaning.text)
+        return;
+    (void)json_object_set_new(a->json, "diff", json_loads(o->meaning.json, 0, NULL));
+    (void)json_object_set_new(a->json, "diff_text", json_any_text(o->meaning.text));
+}
+
+static int read_version(const json_t *base, const char *key, uint64_t *ret_version)
+{
+    const json_t *v = json_object_get(base, key);
+
+    if (!v)
+        return 0;
+    *ret_version = json_uint(base, key);
+    return json_is_integer(v) && json_integer_value(v) >= 0 ? 0 : -EINVAL;
+}
+
+/* {"policy": N, "inventory": N}: what must still be in force.  Beside If-Match, which takes one. */
+static int read_base(const json_t *body, struct desired_change *c, struct http_response *a)
+{
+    const json_t *base = json_object_get(body, "base");
+
+    if (!base || (json_is_object(base) && read_version(base, "policy", &c->base_policy) == 0 &&
+                  read_version(base, "inventory", &c->base_inventory) == 0))
+        return 0;
+    http_problem(a, 422, "base: expected {\"policy\": VERSION, \"inventory\": VERSION}");
+    return -EINVAL;
+}
+
+static int read_force(const json_t *body, struct desired_change *c, struct http_response *a)
+{
+    const json_t *force = json_object_get(body, "force");
+    const char *why = "a text";
+
+    if (!force)
+        return 0;
+    c->force = json_string_value(force);
+    if (c->force && grammar_accepts(GRAMMAR_TEXT, c->force, &why))
+        return 0;
+    http_problem(a, 422,
+                 "force: expected the reason why failing tests and proofs shall not "
+                 "matter: %s",
+                 why);
+    return -EINVAL;
 }
 
 static int read_change(const json_t *body, struct desired_change *c, struct http_response *a)
 {
     uint64_t confirm_s = json_uint(body, "confirm_s");
 
+    if (read_base(body, c, a) < 0 || read_force(body, c, a) < 0)
+        return -EINVAL;
     if (confirm_s > DESIRED_MAX_CONFIRM_S) {
         http_problem(a, 422, "confirm_s: at most %d", DESIRED_MAX_CONFIRM_S);
         return -EINVAL;
@@ -163,24 +250,22 @@ static int read_change(const json_t *body, struct desired_change *c, struct http
 
 void put_policy(void *user, const struct http_request *q, struct http_response *a)
 {
-    static const char *const fields[] = {"files", "inventory", "confirm_s", "comment", "dry_run"};
+    static const char *const fields[] = {"files",   "inventory", "confirm_s", "comment",
+                                         "dry_run", "base",      "force"};
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
     CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
     CLEANUP(free_voidp) struct source *policy = NULL;
     CLEANUP(free_voidp) struct source *inventory = NULL;
     const json_t *second = json_object_get(body, "inventory");
-    struct desired_change c = {.base_inventory = DESIRED_ANY, .actor = q->actor};
-    uint64_t revision = 0;
+    struct desired_change c = {
+        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->actor};
+    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
     const char *what = "";
     int r;
 
-    if (!body || read_change(body, &c, a) < 0)
+    if (!body || base_of(q, &c.base_policy, a) < 0 || read_change(body, &c, a) < 0)
         return;
-    if (base_of(q->if_match, &c.base_policy) < 0) {
-        http_problem(a, 400, "If-Match: expected a version, as in the ETag");
-        return;
-    }
     if (files_of(json_object_get(body, "files"), &policy, &c.n_policy) < 0 ||
         (second && files_of(second, &inventory, &c.n_inventory) < 0)) {
         http_problem(a, 422, "files: expected a list of {\"name\": ..., \"text\": ...}");
@@ -188,35 +273,33 @@ void put_policy(void *user, const struct http_request *q, struct http_response *
     }
     c.policy = policy;
     c.inventory = c.n_inventory ? inventory : NULL;
-    r = desired_apply(app->desired, &c, now_s(), d, &revision, &what);
-    answer_change(a, r, d, revision, what, &c);
+    r = desired_apply(app->desired, &c, now_s(), d, &o, &what);
+    answer_change(a, r, d, &o, what, &c);
 }
 
 void put_inventory(void *user, const struct http_request *q, struct http_response *a)
 {
-    static const char *const fields[] = {"files", "confirm_s", "comment", "dry_run"};
+    static const char *const fields[] = {"files",   "confirm_s", "comment",
+                                         "dry_run", "base",      "force"};
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
     CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
     CLEANUP(free_voidp) struct source *inventory = NULL;
-    struct desired_change c = {.base_policy = DESIRED_ANY, .actor = q->actor};
-    uint64_t revision = 0;
+    struct desired_change c = {
+        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->actor};
+    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
     const char *what = "";
     int r;
 
-    if (!body || read_change(body, &c, a) < 0)
+    if (!body || base_of(q, &c.base_inventory, a) < 0 || read_change(body, &c, a) < 0)
         return;
-    if (base_of(q->if_match, &c.base_inventory) < 0) {
-        http_problem(a, 400, "If-Match: expected a version, as in the ETag");
-        return;
-    }
     if (files_of(json_object_get(body, "files"), &inventory, &c.n_inventory) < 0) {
         http_problem(a, 422, "files: expected a list of {\"name\": ..., \"text\": ...}");
         return;
     }
     c.inventory = inventory;
-    r = desired_apply(app->desired, &c, now_s(), d, &revision, &what);
-    answer_change(a, r, d, revision, what, &c);
+    r = desired_apply(app->desired, &c, now_s(), d, &o, &what);
+    answer_change(a, r, d, &o, what, &c);
 }
 
 void post_confirm(void *user, const struct http_request *q, struct http_response *a)
@@ -236,23 +319,22 @@ void post_confirm(void *user, const struct http_request *q, struct http_response
 
 void post_rollback(void *user, const struct http_request *q, struct http_response *a)
 {
-    static const char *const fields[] = {"version", "confirm_s"};
+    static const char *const fields[] = {"version", "confirm_s", "force"};
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
     CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
     struct desired_change c = {.actor = q->actor};
-    uint64_t revision = 0;
+    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
     const char *what = "";
     int r;
 
     if (!body || read_change(body, &c, a) < 0)
         return;
-    r = desired_roll_back(app->desired, json_uint(body, "version"), q->actor, c.confirm_s, now_s(),
-                          d, &revision, &what);
+    r = desired_roll_back(app->desired, json_uint(body, "version"), &c, now_s(), d, &o, &what);
     if (r == -ENOENT)
         http_problem(a, 404, "no such version in the history");
     else
-        answer_change(a, r, d, revision, what, &c);
+        answer_change(a, r, d, &o, what, &c);
 }
 
 void post_why(void *user, const struct http_request *q, struct http_response *a)
