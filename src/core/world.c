@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "base/table.h"
 #include "core/outside.h"
 
 enum { WORD_BITS = 64 };
@@ -23,60 +24,8 @@ bool group_set_has(const struct group_set *s, uint32_t group)
     return (s->words[group / WORD_BITS] >> (group % WORD_BITS)) & 1;
 }
 
-/* ---- membership by label: an index of (key, value), so that a group asks only its candidates ----
- */
-
-struct labelled {
-    const char *key, *value;
-    uint32_t endpoint;
-};
-
-static int by_label(const void *a_, const void *b_)
-{
-    const struct labelled *a = a_, *b = b_;
-    int c = strcmp(a->key, b->key);
-
-    if (!c)
-        c = strcmp(a->value, b->value);
-    return c ? c : (a->endpoint > b->endpoint) - (a->endpoint < b->endpoint);
-}
-
-static struct labelled *index_labels(const struct inventory *inv, size_t *ret_n)
-{
-    struct labelled *all;
-    size_t n = 0;
-
-    for (size_t i = 0; i < inv->n_endpoints; i++)
-        n += inv->endpoints[i].n_labels;
-    all = xcalloc(n, sizeof *all);
-    n = 0;
-    for (size_t i = 0; i < inv->n_endpoints; i++)
-        for (size_t j = 0; j < inv->endpoints[i].n_labels; j++) {
-            const struct label *l = &inv->endpoints[i].labels[j];
-
-            all[n++] = (struct labelled){l->key, l->value, (uint32_t)i};
-        }
-    qsort(all, n, sizeof *all, by_label);
-    *ret_n = n;
-    return all;
-}
-
-/* The first entry that is not before (key, value). */
-static size_t lower_bound(const struct labelled *all, size_t n, const char *key, const char *value)
-{
-    size_t low = 0, high = n;
-
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int c = strcmp(all[mid].key, key);
-
-        if (c < 0 || (c == 0 && strcmp(all[mid].value, value) < 0))
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
+/* ---- membership by label: each label of an endpoint asks only groups whose first condition it is
+ * ---- */
 
 static bool has_label(const struct endpoint *e, const struct label_match *m)
 {
@@ -89,48 +38,103 @@ static bool has_label(const struct endpoint *e, const struct label_match *m)
 
 static bool has_labels(const struct endpoint *e, const struct group *g)
 {
-    for (size_t i = 0; i < g->n_matches; i++)
+    for (size_t i = 1; i < g->n_matches; i++) /* The first is why it was asked. */
         if (!has_label(e, &g->matches[i]))
             return false;
     return true;
 }
 
-static void match_group(struct world *w, uint32_t group, const struct labelled *all, size_t n)
+struct first_label { /* One value of the first condition of a group. */
+    const char *key, *value;
+    uint32_t group;
+    uint32_t next; /* With the same key and value; TABLE_NONE: the last. */
+};
+
+struct first_labels {
+    struct first_label *items;
+    size_t n;
+    struct table table; /* The head of each chain. */
+};
+
+static void first_labels_done(struct first_labels *f)
 {
-    const struct group *g = &w->policy->groups[group];
-    const struct label_match *first = g->n_matches ? &g->matches[0] : NULL;
+    free(f->items);
+    table_done(&f->table);
+}
 
-    for (size_t v = 0; first && v < first->n_values; v++) {
-        const char *value = first->values[v];
+static uint32_t hash_label(const char *key, const char *value)
+{
+    return table_hash(value, strlen(value), table_hash(key, strlen(key), 0));
+}
 
-        for (size_t i = lower_bound(all, n, first->key, value);
-             i < n && strcmp(all[i].key, first->key) == 0 && strcmp(all[i].value, value) == 0; i++)
-            if (has_labels(&w->inventory->endpoints[all[i].endpoint], g))
-                set_add(&w->ends[all[i].endpoint].groups, group);
+static bool is_label(const void *f_, uint32_t i, const void *label_)
+{
+    const struct first_labels *f = f_;
+    const struct label *l = label_;
+
+    return strcmp(f->items[i].key, l->key) == 0 && strcmp(f->items[i].value, l->value) == 0;
+}
+
+static uint32_t find_first_label(const struct first_labels *f, const struct label *l)
+{
+    return table_find(&f->table, hash_label(l->key, l->value), is_label, f, l);
+}
+
+static struct first_labels index_first_labels(const struct policy *p)
+{
+    struct first_labels f = {.n = 0};
+    size_t n = 0;
+
+    for (size_t g = 0; g < p->n_groups; g++)
+        n += p->groups[g].n_matches ? p->groups[g].matches[0].n_values : 0;
+    f.items = xcalloc(n, sizeof *f.items);
+    for (uint32_t g = 0; g < p->n_groups; g++) {
+        const struct label_match *m = p->groups[g].matches;
+
+        for (size_t v = 0; p->groups[g].n_matches && v < m->n_values; v++) {
+            const struct label l = {m->key, m->values[v]};
+            uint32_t head = find_first_label(&f, &l);
+            struct first_label *new = &f.items[f.n];
+
+            *new = (struct first_label){m->key, m->values[v], g, TABLE_NONE};
+            if (head == TABLE_NONE) {
+                table_add(&f.table, hash_label(m->key, m->values[v]), (uint32_t)f.n);
+            } else { /* Behind the head, which the table knows. */
+                new->next = f.items[head].next;
+                f.items[head].next = (uint32_t)f.n;
+            }
+            f.n++;
+        }
     }
+    return f;
+}
+
+static void find_groups_of(struct world *w, const struct first_labels *f, size_t i)
+{
+    const struct endpoint *e = &w->inventory->endpoints[i];
+
+    for (size_t k = 0; k < e->n_labels; k++)
+        for (uint32_t at = find_first_label(f, &e->labels[k]); at != TABLE_NONE;
+             at = f->items[at].next)
+            if (has_labels(e, &w->policy->groups[f->items[at].group]))
+                set_add(&w->ends[i].groups, f->items[at].group);
 }
 
 static void find_members(struct world *w)
 {
-    CLEANUP(free_voidp) void *memory = NULL;
     const struct policy *p = w->policy;
-    const struct labelled *all;
-    size_t n;
+    CLEANUP(first_labels_done) struct first_labels first = index_first_labels(p);
 
-    memory = index_labels(w->inventory, &n);
-    all = memory;
-    for (uint32_t g = 0; g < p->n_groups; g++) {
-        const struct group *group = &p->groups[g];
-
-        if (group->kind == GROUP_MATCH)
-            match_group(w, g, all, n);
-        for (size_t i = 0; group->kind == GROUP_MEMBERS && i < group->n_members; i++) {
-            const struct endpoint *e = inventory_endpoint(w->inventory, group->members[i].name);
+    for (size_t i = 0; first.n && i < w->inventory->n_endpoints; i++)
+        find_groups_of(w, &first, i);
+    for (uint32_t g = 0; g < p->n_groups; g++)
+        for (size_t i = 0; i < p->groups[g].n_members; i++) {
+            const struct endpoint *e =
+                inventory_endpoint(w->inventory, p->groups[g].members[i].name);
 
             if (e)
                 set_add(&w->ends[e - w->inventory->endpoints].groups, g);
         }
-    }
     w->n_members = arena_alloc(w->arena, p->n_groups, sizeof *w->n_members);
     for (size_t i = 0; i < w->inventory->n_endpoints; i++)
         for (size_t k = 0; k < w->n_words; k++)
