@@ -12,7 +12,7 @@
 #include "core/lint.h"
 #include "text/policy.h"
 #include "text/report.h"
-#include "unit/naive.h"
+#include "unit/naive_hop.h"
 #include "unit/test.h"
 
 #ifdef PLANTED
@@ -27,116 +27,17 @@ enum { LAXER_END_DECIDES = true };
 enum { LAXER_END_DECIDES = false };
 #endif
 
-enum { POLICIES = 1000, PROOFS = 6, N_OUTSIDE = 5, NODES = N_ENDPOINTS + N_OUTSIDE, FAR = 1000 };
+enum { POLICIES = 1000, PROOFS = 6, FAR = 1000 };
 
-/* One address of each range, and what the range is called. */
-static const char *const outside[N_OUTSIDE] = {"192.0.2.1", "203.0.113.5", "203.0.113.201",
-                                               "198.51.100.7", "2001:db8::5"};
-static const char *const ranges[N_OUTSIDE] = {"outside", "203.0.113.0/24", "203.0.113.128/25",
-                                              "198.51.100.7", "2001:db8::/32"};
 static const char *const groups[] = {"ax",      "ay",  "bx",     "axby", "some",
                                      "all-out", "net", "subnet", "six",  "any"};
-static const char *const services[] = {NULL, "s1", "s2", "s3", "s4", "s5", "tcp/108"};
-enum { N_SERVICES = ARRAY_SIZE(services) };
-
-struct brute {
-    struct n_policy policy;
-    signed char hop[N_SERVICES][NODES][NODES]; /* 0: not asked; 1: yes; -1: no. */
-};
 
 struct wish {
     const char *kind, *from, *to;
     int service;
 };
 
-static const char *node_name(const struct n_policy *p, int node)
-{
-    return node < N_ENDPOINTS ? p->endpoints[node].name : outside[node - N_ENDPOINTS];
-}
-
 /* ---- brute force ---- */
-
-static bool service_takes(int service, const char *protocol, int port, int modbus)
-{
-    bool tcp = strcmp(protocol, "tcp") == 0;
-
-    switch (service) {
-    case 0:
-        return true;
-    case 1:
-        return tcp && port == 100;
-    case 2:
-        return (tcp && port >= 100 && port <= 110) || (strcmp(protocol, "udp") == 0 && port == 100);
-    case 3:
-        return strcmp(protocol, "icmp") == 0 && port == 8;
-    case 4:
-        return tcp && port == 105 && (modbus == 1 || modbus == 2);
-    case 5:
-        return tcp && port >= 104 && port <= 106 && (modbus == 2 || modbus == 3);
-    default:
-        return tcp && port == 108;
-    }
-}
-
-static bool counts(const struct n_policy *p, int x, int y)
-{
-    if (x < N_ENDPOINTS && p->endpoints[x].edge)
-        return true;
-    return y < N_ENDPOINTS && (p->endpoints[y].host || p->endpoints[y].edge || p->endpoints[y].nft);
-}
-
-static bool passes(const struct brute *b, int x, int y, struct n_query *q)
-{
-    static const char *const programs[] = {"/p/a", "/p/b", "/p/z"};
-    static const char *const users[] = {"u1", "u2", "u3", "u4", "nobody"};
-
-    q->from = node_name(&b->policy, x);
-    q->to = node_name(&b->policy, y);
-    for (size_t i = 0; i < ARRAY_SIZE(programs); i++)
-        for (size_t j = 0; j < ARRAY_SIZE(users); j++)
-            for (size_t k = 0; k < ARRAY_SIZE(programs); k++) {
-                q->process = programs[i];
-                q->user = users[j];
-                q->served_by = programs[k];
-                if (strcmp(naive_judge(&b->policy, q).verdict, "deny") != 0)
-                    return true;
-            }
-    return false;
-}
-
-static bool find_hop(const struct brute *b, int service, int x, int y)
-{
-    static const struct n_query packets[] = {
-        {.protocol = "tcp", .port = 100}, {.protocol = "tcp", .port = 101},
-        {.protocol = "tcp", .port = 104}, {.protocol = "tcp", .port = 105},
-        {.protocol = "tcp", .port = 108}, {.protocol = "tcp", .port = 99},
-        {.protocol = "udp", .port = 100}, {.protocol = "icmp", .port = 8},
-        {.protocol = "icmp", .port = 13}, {.protocol = "gre", .port = 0},
-    };
-    static const int functions[] = {7, 1, 2, 3};
-
-    if (x == y || (x >= N_ENDPOINTS && y >= N_ENDPOINTS))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
-        for (size_t f = 0; f < (packets[i].port == 104 || packets[i].port == 105 ? 4 : 1); f++) {
-            struct n_query q = packets[i];
-
-            q.modbus = functions[f];
-            if (service_takes(service, q.protocol, q.port, q.modbus) &&
-                (!counts(&b->policy, x, y) || passes(b, x, y, &q)))
-                return true;
-        }
-    return false;
-}
-
-static bool has_hop(struct brute *b, int service, int x, int y)
-{
-    signed char *known = &b->hop[service][x][y];
-
-    if (!*known)
-        *known = find_hop(b, service, x, y) ? 1 : -1;
-    return *known > 0;
-}
 
 /* Hops of the shortest path from s to any other node of 'to', or FAR. */
 static int distance(struct brute *b, int s, const bool to[NODES], int service)
@@ -151,10 +52,10 @@ static int distance(struct brute *b, int s, const bool to[NODES], int service)
         int x = queue[at];
 
         for (int y = 0; y < NODES; y++)
-            if (to[y] && y != s && has_hop(b, service, x, y))
+            if (to[y] && y != s && naive_hop(b, service, x, y))
                 return far[x] + 1;
         for (int y = 0; y < NODES; y++)
-            if (far[y] == FAR && has_hop(b, 0, x, y)) {
+            if (far[y] == FAR && naive_hop(b, 0, x, y)) {
                 far[y] = far[x] + 1;
                 queue[n++] = y;
             }
@@ -162,19 +63,13 @@ static int distance(struct brute *b, int s, const bool to[NODES], int service)
     return FAR;
 }
 
-static void members(const struct n_policy *p, const char *group, bool to[NODES])
-{
-    for (int i = 0; i < NODES; i++)
-        to[i] = naive_in_group(p, group, node_name(p, i));
-}
-
 static int shortest(struct brute *b, const struct wish *w)
 {
     bool from[NODES], to[NODES];
     int best = FAR;
 
-    members(&b->policy, w->from, from);
-    members(&b->policy, w->to, to);
+    naive_members(&b->policy, w->from, from);
+    naive_members(&b->policy, w->to, to);
     for (int s = 0; s < NODES; s++) {
         int d = from[s] ? distance(b, s, to, w->service) : FAR;
 
@@ -187,11 +82,11 @@ static bool gets_in_besides(struct brute *b, const struct wish *w)
 {
     bool from[NODES], to[NODES];
 
-    members(&b->policy, w->from, from);
-    members(&b->policy, w->to, to);
+    naive_members(&b->policy, w->from, from);
+    naive_members(&b->policy, w->to, to);
     for (int x = 0; x < NODES; x++)
         for (int y = 0; y < NODES && !from[x] && !to[x]; y++)
-            if (to[y] && has_hop(b, w->service, x, y))
+            if (to[y] && naive_hop(b, w->service, x, y))
                 return true;
     return false;
 }
@@ -201,7 +96,7 @@ static bool gets_in_besides(struct brute *b, const struct wish *w)
 static int node_of(const struct n_policy *p, const char *name)
 {
     for (int i = 0; i < N_OUTSIDE; i++)
-        if (strcmp(ranges[i], name) == 0)
+        if (strcmp(naive_ranges[i], name) == 0)
             return N_ENDPOINTS + i;
     for (int i = 0; i < N_ENDPOINTS; i++)
         if (strcmp(p->endpoints[i].name, name) == 0)
@@ -215,15 +110,15 @@ static bool is_real_path(struct brute *b, const struct wish *w, const struct pro
     for (size_t i = 0; i < r->n_hops; i++) {
         int x = node_of(&b->policy, r->hops[i].from), y = node_of(&b->policy, r->hops[i].to);
 
-        if (!has_hop(b, i + 1 == r->n_hops ? w->service : 0, x, y) ||
+        if (!naive_hop(b, i + 1 == r->n_hops ? w->service : 0, x, y) ||
             (i && strcmp(r->hops[i - 1].to, r->hops[i].from) != 0))
             return false;
     }
     return r->n_hops && strcmp(r->hops[0].from, r->hops[r->n_hops - 1].to) != 0 &&
            naive_in_group(&b->policy, w->from,
-                          node_name(&b->policy, node_of(&b->policy, r->hops[0].from))) &&
+                          naive_node(&b->policy, node_of(&b->policy, r->hops[0].from))) &&
            naive_in_group(&b->policy, w->to,
-                          node_name(&b->policy, node_of(&b->policy, r->hops[r->n_hops - 1].to)));
+                          naive_node(&b->policy, node_of(&b->policy, r->hops[r->n_hops - 1].to)));
 }
 
 static bool agrees(struct brute *b, const struct wish *w, const struct proof_result *r)
@@ -281,7 +176,7 @@ static size_t compare_one(struct brute *b)
         buf_printf(&policy_text, "  - {%s: {from: \"%s\", to: \"%s\"", wishes[i].kind,
                    wishes[i].from, wishes[i].to);
         if (wishes[i].service)
-            buf_printf(&policy_text, ", service: \"%s\"", services[wishes[i].service]);
+            buf_printf(&policy_text, ", service: \"%s\"", naive_services[wishes[i].service]);
         buf_puts(&policy_text, "}}\n");
     }
     read_all(&policy_text, &inventory_text, &p, &inv);
@@ -299,7 +194,7 @@ static size_t compare_one(struct brute *b)
                 print_error("%s\n", buf_str(&inventory_text));
                 print_error("%s from %s to %s by %s: %s, %zu hops; brute force: %d\n",
                             wishes[i].kind, wishes[i].from, wishes[i].to,
-                            wishes[i].service ? services[wishes[i].service] : "any",
+                            wishes[i].service ? naive_services[wishes[i].service] : "any",
                             r.holds ? "holds" : "fails", r.n_hops, shortest(b, &wishes[i]));
                 for (size_t k = 0; k < r.n_hops; k++)
                     print_error("  %s -> %s by %s %s\n", r.hops[k].from, r.hops[k].to,
