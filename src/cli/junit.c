@@ -5,6 +5,7 @@
 #include "core/proof.h"
 #include "sys/file.h"
 #include "text/junit.h"
+#include "text/proof_report.h"
 
 /* The first finding as the message, all of them, with their lines, as the details. */
 static void add_findings(struct junit *j, const struct loaded *l, const char *kind,
@@ -55,17 +56,8 @@ static void add_tests(struct junit *j, const struct loaded *l)
     }
 }
 
-static void name_selector(struct buf *b, const struct policy *p, const struct selector *s)
-{
-    if (s->any)
-        buf_puts(b, "any");
-    for (size_t i = 0; !s->any && i < s->n_groups; i++)
-        buf_printf(b, "%s%s", i ? " or " : "", p->groups[s->groups[i]].name);
-}
-
 static void add_proofs(struct junit *j, const struct loaded *l)
 {
-    static const char *const kinds[] = {"no path", "path", "only path"};
     CLEANUP(hops_freep) struct hops *h = NULL;
     const struct policy *p = l->policy;
 
@@ -76,12 +68,7 @@ static void add_proofs(struct junit *j, const struct loaded *l)
         CLEANUP(buf_done) struct buf name = BUF_INIT;
         const struct proof *proof = &p->proofs[i];
 
-        buf_printf(&name, "%s from ", kinds[proof->kind]);
-        name_selector(&name, p, &proof->from);
-        buf_puts(&name, " to ");
-        name_selector(&name, p, &proof->to);
-        for (size_t k = 0; k < proof->n_services; k++)
-            buf_printf(&name, "%s%s", k ? " or " : " by ", p->services[proof->services[k]].name);
+        proof_write_name(&name, p, proof);
         if (h) {
             (void)policy_run_proof(h, i, d); /* Its finding says it. */
             add_findings(j, l, "proofs", buf_str(&name), &proof->place, JUNIT_FAILED, d);

@@ -25,20 +25,18 @@ static const struct command own_commands[] = {
 
 static const struct command_table own_table = {own_commands, ARRAY_SIZE(own_commands)};
 
-/* To add a file of commands, add its table here and in all_tables(). */
-enum { N_TABLES = 9 };
+/* To add a file of commands, add its table here. */
+static const struct command_table *const all[] = {
+    &apply_commands,  &diff_commands, &format_commands, &import_commands, &language_commands,
+    &online_commands, &own_table,     &policy_commands, &prove_commands,  &template_commands,
+};
+
+enum { N_TABLES = ARRAY_SIZE(all) };
 
 static void all_tables(struct command_table tables[N_TABLES])
 {
-    tables[0] = policy_commands;
-    tables[1] = online_commands;
-    tables[2] = format_commands;
-    tables[3] = language_commands;
-    tables[4] = template_commands;
-    tables[5] = import_commands;
-    tables[6] = diff_commands;
-    tables[7] = apply_commands;
-    tables[8] = own_table;
+    for (size_t i = 0; i < N_TABLES; i++)
+        tables[i] = *all[i];
 }
 
 static int run_completion(const struct invocation *in)

@@ -4,8 +4,6 @@
 
 #include <netinet/in.h>
 
-#include "base/buf.h"
-
 enum { MEMO_MAX = 1 << 26, BESIDES_SHOWN = 10 };
 #define NONE UINT32_MAX
 
@@ -377,7 +375,7 @@ void proof_result_done(struct proof_result *r)
     *r = (struct proof_result){.arena = NULL};
 }
 
-static void write_hop(struct buf *b, const struct proof_hop *hop)
+void proof_write_hop(struct buf *b, const struct proof_hop *hop)
 {
     buf_printf(b, "%s to %s by %s (", hop->from, hop->to, hop->service);
     if (hop->rule)
@@ -400,7 +398,7 @@ static void report(const struct proof *p, const struct proof_result *r, struct d
 
     for (size_t i = 0; i < r->n_hops && (p->kind != PROOF_ONLY_PATH || i < BESIDES_SHOWN); i++) {
         buf_puts(&b, i ? ", " : "");
-        write_hop(&b, &r->hops[i]);
+        proof_write_hop(&b, &r->hops[i]);
     }
     if (p->kind == PROOF_NO_PATH)
         x = diagnostics_add(d, CODE_PROOF, &p->place, "there is a path: %s", buf_str(&b));

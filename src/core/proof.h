@@ -16,6 +16,7 @@
  * about once. */
 #pragma once
 
+#include "base/buf.h"
 #include "core/hop.h"
 
 struct proof_hop {
@@ -38,6 +39,9 @@ struct proof_result {
 /* 'h' is of hops_new(). */
 void proof_run(const struct hops *h, const struct proof *p, struct proof_result *ret_r);
 void proof_result_done(struct proof_result *r);
+
+/* "pc1 to db1 by tcp/5432 ("shop-db", as /opt/orders)" */
+void proof_write_hop(struct buf *b, const struct proof_hop *hop);
 
 /* Runs proof number 'i' of the policy; one that fails is an E-PROOF with its path. */
 bool policy_run_proof(const struct hops *h, size_t i, struct diagnostics *d);
