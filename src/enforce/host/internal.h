@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "bpf/abi.h"
+#include "enforce/common/tables.h"
 #include "enforce/host/host.h"
 
 struct host_bpf;
@@ -36,12 +37,8 @@ struct host_slot {
     size_t n_processes;
     struct program_user *users;
     size_t n_users;
-    uint32_t inner_ids[6]; /* Kernel's ids of the inner maps, in the order of slot_map(). */
-    int inner_fds[6];      /* -1 or open: to put them back when somebody replaced them. */
-};
-
-struct host_inner_types { /* BTF numbers; Linux 6.1 wants them on inner maps too. */
-    uint32_t key, value;
+    uint32_t inner_ids[TABLES]; /* Kernel's numbers of the inner maps. */
+    int inner_fds[TABLES];      /* -1 or open: to put them back when somebody replaced them. */
 };
 
 struct host_link {
@@ -67,7 +64,7 @@ struct host {
     struct script_bpf *script;   /* NULL: scripts are not reported. */
     struct abi_config config;    /* As it must be in the kernel. */
     struct host_slot slots[ABI_SLOTS];
-    struct host_inner_types inner_types[6]; /* In the order of the tables. */
+    struct table_types inner_types[TABLES];
     struct host_link links[HOST_LINKS];
     bool attached;
     int cgroup_fd;
@@ -85,44 +82,6 @@ struct host {
     uint64_t n_tampers;
     uint64_t n_flushes, n_watches;
 };
-
-/* The numbers of core/program.h and bpf/abi.h are the same. */
-#define SAME(a, b) _Static_assert((int)(a) == (int)(b), #a)
-SAME(ABI_OUT, DIRECTION_OUT);
-SAME(ABI_IN, DIRECTION_IN);
-SAME(ABI_SUSPECT_SOURCE, SUSPECT_SOURCE);
-SAME(ABI_SUSPECT_DESTINATION, SUSPECT_DESTINATION);
-SAME(ABI_WORD_DENY, PROGRAM_DENY);
-SAME(ABI_WORD_ALLOW, PROGRAM_ALLOW);
-SAME(ABI_WORD_DEFAULT, PROGRAM_DEFAULT);
-SAME(ABI_DENY, VERDICT_DENY);
-SAME(ABI_ALLOW, VERDICT_ALLOW);
-SAME(ABI_WOULD_DENY, VERDICT_WOULD_DENY);
-SAME(ABI_LAYER_LIFELINE, LAYER_LIFELINE);
-SAME(ABI_LAYER_QUARANTINE, LAYER_QUARANTINE);
-SAME(ABI_LAYER_DEFAULT, LAYER_DEFAULT);
-SAME(ABI_MODE_ENFORCE, MODE_ENFORCE);
-SAME(ABI_TRUST_BLACK, TRUST_BLACK);
-SAME(ABI_REFINE_PROCESS, REFINE_PROCESS);
-SAME(ABI_REFINE_USER, REFINE_USER);
-SAME(ABI_PATH_SIZE, PROGRAM_PATH_SIZE);
-SAME(ABI_LIFELINE, PROGRAM_MAX_LIFELINE);
-
-static inline struct abi_address abi_address_of(const struct address *a)
-{
-    struct abi_address out;
-
-    memcpy(&out, a->bytes, sizeof(out));
-    return out;
-}
-
-static inline struct address address_of_abi(const struct abi_address *a)
-{
-    struct address out;
-
-    memcpy(out.bytes, a, sizeof(out.bytes));
-    return out;
-}
 
 /* host.c */
 void host_notice(struct host *h, enum enforcer_notice kind, const char *format, ...)
