@@ -304,16 +304,6 @@ __noinline int judge_quoted(struct __sk_buff *skb, const struct packet *p, __u32
     return d.verdict == ABI_DENY ? CLOSED : OPEN;
 }
 
-/* Multicast, or IPv6's link-local unicast: does not leave the link. */
-static __always_inline int stays_on_link(const struct packet *p)
-{
-    __u32 first = bpf_ntohl(p->v6 ? p->destination.word[0] : p->destination.word[3]);
-
-    if (p->v6)
-        return (first >> 24) == 0xff || (first >> 22) == (0xfe80u >> 6);
-    return (first >> 28) == 0xe;
-}
-
 static __always_inline int is_dhcp(const struct packet *p, __u32 direction)
 {
     if (p->protocol != IPPROTO_UDP)

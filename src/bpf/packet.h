@@ -191,6 +191,16 @@ static __always_inline int read_v6(struct __sk_buff *skb, __u32 offset, struct p
     return -1; /* More extension headers than anybody needs. */
 }
 
+/* Multicast, or IPv6's link-local unicast: does not leave the link. */
+static __always_inline int stays_on_link(const struct packet *p)
+{
+    __u32 first = bpf_ntohl(p->v6 ? p->destination.word[0] : p->destination.word[3]);
+
+    if (p->v6)
+        return (first >> 24) == 0xff || (first >> 22) == (0xfe80u >> 6);
+    return (first >> 28) == 0xe;
+}
+
 /* Reads the IP packet at 'offset'.  'p->malformed' when it cannot be read to the ports. */
 __noinline int read_packet(struct __sk_buff *skb, __u32 offset, __u32 v6, struct packet *p)
 {

@@ -10,7 +10,9 @@
 
 #include "core/program.h"
 
-struct enforcer_flow { /* Connections or denials of one kind since the last report. */
+struct enforcer_flow {    /* Connections or denials of one kind since the last report. */
+    const char *endpoint; /* Whose program judged; NULL: this machine's own. */
+    struct address local; /* That end's address; zeros: not told. */
     enum direction direction;
     enum verdict verdict;
     enum layer layer;
@@ -38,6 +40,7 @@ enum enforcer_notice {
     NOTICE_CUT,             /* Living connections were ended by a change. */
     NOTICE_NIC,             /* A network interface appeared and is covered. */
     NOTICE_LOST,            /* Events were lost; counted exactly. */
+    NOTICE_SPOOF, /* A port sent what it may not: another's address, a server's answers. */
     NOTICES,
 };
 
@@ -49,9 +52,15 @@ struct enforcer_events {
 
 static inline const char *notice_name(enum enforcer_notice kind)
 {
-    static const char *const names[NOTICES] = {
-        "tamper", "program-changed", "program-unsafe", "program-missing", "adopted", "cut", "nic",
-        "lost"};
+    static const char *const names[NOTICES] = {"tamper",
+                                               "program-changed",
+                                               "program-unsafe",
+                                               "program-missing",
+                                               "adopted",
+                                               "cut",
+                                               "nic",
+                                               "lost",
+                                               "spoof"};
 
     return names[kind];
 }

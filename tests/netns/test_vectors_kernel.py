@@ -219,9 +219,13 @@ def measured(name):
     return results, skips
 
 
-def count(result):
-    row = TABLE.setdefault("host (kernel)", {"agree": 0, "differ": 0, "skipped": 0})
+def count_for(enforcer, result):
+    row = TABLE.setdefault(enforcer, {"agree": 0, "differ": 0, "skipped": 0})
     row[result] += 1
+
+
+def count(result):
+    count_for("host (kernel)", result)
 
 
 @pytest.mark.parametrize("name, number", CASES, ids=[

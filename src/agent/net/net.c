@@ -474,10 +474,10 @@ static void batch_is_old(void *user)
 /* enum enforcer_notice, in its order; agent/net does not see the enforcers. */
 static uint32_t notice_kind(uint32_t kind)
 {
-    static const uint32_t kinds[] = {AGENT_NOTICE_TAMPER,   AGENT_NOTICE_PROGRAM_CHANGED,
-                                     AGENT_NOTICE_DEGRADED, AGENT_NOTICE_DEGRADED,
-                                     AGENT_NOTICE_ADOPTED,  AGENT_NOTICE_CUT,
-                                     AGENT_NOTICE_ADOPTED,  AGENT_NOTICE_DEGRADED};
+    static const uint32_t kinds[] = {
+        AGENT_NOTICE_TAMPER,   AGENT_NOTICE_PROGRAM_CHANGED, AGENT_NOTICE_DEGRADED,
+        AGENT_NOTICE_DEGRADED, AGENT_NOTICE_ADOPTED,         AGENT_NOTICE_CUT,
+        AGENT_NOTICE_ADOPTED,  AGENT_NOTICE_DEGRADED,        AGENT_NOTICE_TAMPER};
 
     return kind < ARRAY_SIZE(kinds) ? kinds[kind] : AGENT_NOTICE_DEGRADED;
 }

@@ -15,6 +15,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "enforce/common/filter.h"
 #include "enforce/host/internal.h"
 #include "host.skel.h"
 
@@ -31,34 +32,9 @@ static int filter_fd(const struct host *h, bool ethernet, enum bpf_tc_attach_poi
     return bpf_program__fd(p);
 }
 
-static uint32_t program_id(int fd)
+static struct filter filter_of(unsigned ifindex, enum bpf_tc_attach_point point)
 {
-    struct bpf_prog_info info = {.id = 0};
-    uint32_t size = sizeof(info);
-
-    return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? 0 : info.id;
-}
-
-static bool filter_is_ours(unsigned ifindex, enum bpf_tc_attach_point point, uint32_t id)
-{
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
-
-    return bpf_tc_query(&hook, &opts) == 0 && opts.prog_id == id;
-}
-
-static int set_filter(unsigned ifindex, enum bpf_tc_attach_point point, int fd)
-{
-    LIBBPF_OPTS(bpf_tc_hook, both, .ifindex = (int)ifindex,
-                .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = point);
-    LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY,
-                .prog_fd = fd, .flags = BPF_TC_F_REPLACE);
-    int r = bpf_tc_hook_create(&both);
-
-    if (r < 0 && r != -EEXIST)
-        return r;
-    return bpf_tc_attach(&hook, &opts);
+    return (struct filter){ifindex, point, FILTER_HANDLE, FILTER_PRIORITY};
 }
 
 void nics_uncover(unsigned ifindex)
@@ -66,10 +42,9 @@ void nics_uncover(unsigned ifindex)
     static const enum bpf_tc_attach_point points[] = {BPF_TC_EGRESS, BPF_TC_INGRESS};
 
     for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
-        LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex, .attach_point = points[i]);
-        LIBBPF_OPTS(bpf_tc_opts, opts, .handle = FILTER_HANDLE, .priority = FILTER_PRIORITY);
+        struct filter f = filter_of(ifindex, points[i]);
 
-        (void)bpf_tc_detach(&hook, &opts); /* Where there was none, there is none. */
+        filter_clear(&f);
     }
 }
 
@@ -87,11 +62,12 @@ static void cover(struct host *h, const char *name, unsigned ifindex, bool ether
     bool known = find_nic(h, ifindex) != NULL, tampered = false;
 
     for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+        struct filter f = filter_of(ifindex, points[i]);
         int fd = filter_fd(h, ethernet, points[i]), r;
 
-        if (filter_is_ours(ifindex, points[i], program_id(fd)))
+        if (filter_is_there(&f, filter_program_id(fd)))
             continue;
-        r = set_filter(ifindex, points[i], fd);
+        r = filter_set(&f, fd);
         if (r < 0)
             host_notice(h, NOTICE_TAMPER, "cannot put a filter on %s: %s", name, strerror(-r));
         else

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
+/* edge_flow.h - flows through a port: their state, their limits, their end
+ *
+ * The first packet of a flow is judged, and its direction is the connection's; later packets find
+ * the flow.  When the port's program or a trust has changed, the flow is judged again by its next
+ * packet.  Each flow has a timer: it tells its bytes now and then, and removes what is idle, so the
+ * table needs nobody in user space. */
+#pragma once
+
+#include "bpf/edge_frame.h"
+#include "bpf/edge_judge.h"
+
+#define TELL_NS (15 * SECOND_NS) /* How often a flow's timer looks. */
+#define CLOCK_MONOTONIC 1
+
+enum { MAX_SYN_DATA = 65535 };
+
+/* Idle times, as Linux' conntrack has them where it is strict. */
+static __always_inline __u64 idle_limit(const struct edge_flow *f, __u8 protocol)
+{
+    if (protocol == IPPROTO_TCP) {
+        switch (f->state) {
+        case EDGE_ESTABLISHED:
+            return 5 * 24 * 3600 * SECOND_NS;
+        case EDGE_HALF_CLOSED:
+            return 3600 * SECOND_NS;
+        case EDGE_CLOSED:
+            return 10 * SECOND_NS;
+        default:
+            return 60 * SECOND_NS;
+        }
+    }
+    if (protocol == IPPROTO_ICMP)
+        return 30 * SECOND_NS;
+    return f->kind == EDGE_WHOLE ? 180 * SECOND_NS : 60 * SECOND_NS;
+}
+
+/* ---- Limits ---------------------------------------------------------------------------------- */
+
+static __always_inline struct edge_use *use_of(__u32 number)
+{
+    return bpf_map_lookup_elem(&uses, &number);
+}
+
+static __always_inline int take_place(__u32 number)
+{
+    const struct edge_config *cfg = get_config();
+    struct edge_use *use = use_of(number);
+
+    if (!cfg || !use || use->half >= cfg->max_port_half || use->flows >= cfg->max_port_flows)
+        return -1;
+    __sync_fetch_and_add(&use->flows, 1);
+    __sync_fetch_and_add(&use->half, 1);
+    return 0;
+}
+
+/* A port that went away took its counts with it. */
+static __always_inline struct edge_use *use_in_epoch(__u32 number, __u32 epoch)
+{
+    const struct edge_port *port = get_port(number);
+
+    return port && port->epoch == epoch ? use_of(number) : NULL;
+}
+
+static __always_inline void give_place(__u32 number, __u32 epoch, __u32 kind)
+{
+    struct edge_use *use = use_in_epoch(number, epoch);
+
+    if (!use)
+        return;
+    __sync_fetch_and_add(&use->flows, -1);
+    if (kind == EDGE_HALF)
+        __sync_fetch_and_add(&use->half, -1);
+}
+
+static __always_inline void become_whole(__u32 number, struct edge_flow *f)
+{
+    struct edge_use *use;
+
+    if (__sync_val_compare_and_swap(&f->kind, EDGE_HALF, EDGE_WHOLE) != EDGE_HALF)
+        return;
+    use = use_in_epoch(number, f->epoch);
+    if (use)
+        __sync_fetch_and_add(&use->half, -1);
+}
+
+/* ---- The end of a flow ----------------------------------------------------------------------- */
+
+static __always_inline void report_bytes(const struct edge_flow_key *key, struct edge_flow *f,
+                                         __u64 now)
+{
+    struct edge_event *e;
+
+    if (f->bytes[ABI_OUT] == f->sent[ABI_OUT] && f->bytes[ABI_IN] == f->sent[ABI_IN])
+        return;
+    e = bpf_ringbuf_reserve(&edge_events, sizeof(*e), 0);
+    if (!e) {
+        count(key->port, EDGE_COUNT_LOST_CLOSE);
+        return;
+    }
+    __builtin_memset(e, 0, sizeof(*e));
+    e->kind = ABI_EVENT_CLOSE;
+    e->number = key->port;
+    e->time_ns = now;
+    e->active = f->active;
+    e->remote = key->remote;
+    e->local = key->local;
+    e->bytes[ABI_OUT] = f->bytes[ABI_OUT] - f->sent[ABI_OUT];
+    e->bytes[ABI_IN] = f->bytes[ABI_IN] - f->sent[ABI_IN];
+    e->identity = f->identity;
+    e->rule = f->rule;
+    e->port = f->port;
+    e->protocol = key->protocol;
+    e->direction = f->direction;
+    e->verdict = f->verdict;
+    e->layer = f->layer;
+    f->sent[ABI_OUT] += e->bytes[ABI_OUT];
+    f->sent[ABI_IN] += e->bytes[ABI_IN];
+    bpf_ringbuf_submit(e, lazily());
+}
+
+static int flow_timer(void *map, struct edge_flow_key *key, struct edge_flow *f)
+{
+    __u64 now = bpf_ktime_get_coarse_ns(), limit = idle_limit(f, key->protocol);
+
+    report_bytes(key, f, now);
+    if (now - f->last_ns >= limit) {
+        give_place(key->port, f->epoch, f->kind);
+        bpf_map_delete_elem(map, key);
+        return 0;
+    }
+    limit -= now - f->last_ns;
+    bpf_timer_start(&f->timer, limit < TELL_NS ? limit : TELL_NS, 0);
+    return 0;
+}
+
+/* ---- The beginning --------------------------------------------------------------------------- */
+
+static __always_inline void flow_key(struct edge_flow_key *key, const struct packet *p,
+                                     __u32 number, __u32 direction)
+{
+    __builtin_memset(key, 0, sizeof(*key));
+    key->port = number;
+    key->remote = direction == ABI_OUT ? p->destination : p->source;
+    key->local = direction == ABI_OUT ? p->source : p->destination;
+    key->protocol = p->protocol;
+    if (p->protocol == IPPROTO_ICMP) {
+        /* A reply finds the request of the other direction. */
+        __u32 is_reply = p->icmp == ICMP_REPLY;
+
+        key->remote_port = p->icmp_id;
+        key->local_port =
+            (is_reply ? ICMP4_ECHO : p->destination_port) * 2 + (is_reply ? !direction : direction);
+    } else {
+        key->remote_port = direction == ABI_OUT ? p->destination_port : p->source_port;
+        key->local_port = direction == ABI_OUT ? p->source_port : p->destination_port;
+    }
+}
+
+/* Groups of machines have their own identity; a network's broadcast address is one of them, and
+ * only the frame's MAC tells. */
+static __always_inline void frame_key(struct edge_flow_key *key, const struct frame *f,
+                                      __u32 number, __u32 direction)
+{
+    flow_key(key, &f->p, number, direction);
+    if (direction == ABI_OUT && is_group_mac(f->mac_to) && !f->p.v6 &&
+        (bpf_ntohl(key->remote.word[3]) >> 28) != 0xe)
+        key->remote.word[3] = 0xffffffff;
+}
+
+static __always_inline __u16 service_port(const struct packet *p)
+{
+    return p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP || p->protocol == IPPROTO_ICMP
+               ? p->destination_port
+               : 0;
+}
+
+static __always_inline int full(__u8 protocol)
+{
+    return protocol == IPPROTO_TCP   ? EDGE_FULL_TCP
+           : protocol == IPPROTO_UDP ? EDGE_FULL_UDP
+                                     : EDGE_FULL_OTHER;
+}
+
+/* Puts the flow in the scratch into the table.  Returns an edge_reason. */
+__noinline int add_flow(__u32 number, __u32 len, __u32 expect)
+{
+    const struct edge_port *port = get_port(number);
+    const struct scratch *s = get_scratch();
+    struct edge_flow first = {}, *f;
+
+    if (!port || !s)
+        return EDGE_NO_PORT;
+    if (take_place(number))
+        return full(s->key.protocol);
+    first.active = s->d.active;
+    first.last_ns = bpf_ktime_get_coarse_ns();
+    first.bytes[s->c.direction & 1] = len;
+    first.packets[s->c.direction & 1] = 1;
+    first.identity = s->d.identity;
+    first.rule = s->d.rule;
+    first.epoch = port->epoch;
+    first.port = s->c.port;
+    first.direction = s->c.direction;
+    first.verdict = s->d.verdict;
+    first.layer = s->d.layer;
+    first.state = s->key.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
+    first.expect = expect;
+    if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
+        give_place(number, first.epoch, EDGE_HALF);
+        /* Perhaps another processor was faster with the same packet's twin. */
+        return bpf_map_lookup_elem(&edge_flows, &s->key) ? EDGE_PASS : full(s->key.protocol);
+    }
+    f = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (!f)
+        return full(s->key.protocol);
+    if (bpf_timer_init(&f->timer, &edge_flows, CLOCK_MONOTONIC) ||
+        bpf_timer_set_callback(&f->timer, flow_timer) || bpf_timer_start(&f->timer, TELL_NS, 0)) {
+        give_place(number, first.epoch, EDGE_HALF);
+        bpf_map_delete_elem(&edge_flows, &s->key);
+        return full(s->key.protocol);
+    }
+    return EDGE_PASS;
+}
+
+/* ---- TCP ------------------------------------------------------------------------------------- */
+
+enum { STEP_NEW = EDGE_COUNTERS, STEP_OTHER_WAY }; /* Beside the reasons. */
+
+static __always_inline int flags_are_sane(__u8 flags)
+{
+    if (flags & TCP_SYN)
+        return !(flags & (TCP_FIN | TCP_RST));
+    if (flags & TCP_RST)
+        return !(flags & TCP_FIN);
+    return flags & TCP_ACK;
+}
+
+struct tcp_numbers {
+    __u32 sequence, acknowledged;
+};
+
+static __always_inline int read_numbers(struct __sk_buff *skb, const struct packet *p,
+                                        struct tcp_numbers *n)
+{
+    __be32 words[2];
+
+    if (bpf_skb_load_bytes(skb, p->transport + 4, words, sizeof(words)))
+        return -1;
+    n->sequence = bpf_ntohl(words[0]);
+    n->acknowledged = bpf_ntohl(words[1]);
+    return 0;
+}
+
+/* Does this segment answer the SYN before it?  Data may have gone with the SYN (RFC 7413). */
+static __always_inline int answers(const struct edge_flow *flow, const struct tcp_numbers *n)
+{
+    return n->acknowledged - flow->expect <= MAX_SYN_DATA;
+}
+
+/* Until the handshake is over, somebody who cannot see the answers must not finish it. */
+static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_flow *flow,
+                                            const struct frame *f, __u32 number, int is_client)
+{
+    struct tcp_numbers n;
+
+    if (read_numbers(skb, &f->p, &n))
+        return EDGE_MALFORMED;
+    if (flow->state == EDGE_SYN_SENT) {
+        if (is_client)
+            return EDGE_STRAY_TCP;
+        if (f->p.tcp_flags & TCP_SYN) {
+            if (!answers(flow, &n))
+                return EDGE_STRAY_TCP;
+            flow->state = EDGE_SYN_RECEIVED;
+            flow->expect = n.sequence + 1;
+        } else if (f->size > f->tcp_header) {
+            return EDGE_STRAY_TCP; /* Without data it challenges a SYN (RFC 5961). */
+        }
+        return EDGE_PASS;
+    }
+    if (!is_client || f->p.tcp_flags & TCP_SYN)
+        return EDGE_PASS;
+    if (!answers(flow, &n))
+        return EDGE_STRAY_TCP;
+    flow->state = EDGE_ESTABLISHED;
+    become_whole(number, flow);
+    return EDGE_PASS;
+}
+
+/* One segment of a known connection.  Returns an edge_reason, STEP_NEW when it begins another one,
+ * or STEP_OTHER_WAY for a SYN against the connection's direction. */
+static __always_inline __u32 tcp_step(struct __sk_buff *skb, struct edge_flow *flow,
+                                      const struct frame *f, __u32 number, __u32 direction)
+{
+    int is_client = direction == flow->direction;
+    __u8 flags = f->p.tcp_flags;
+    int is_syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+    struct tcp_numbers n;
+
+    if (flow->state == EDGE_CLOSED)
+        return is_syn ? STEP_NEW : EDGE_PASS;
+    if (is_syn)
+        return is_client ? EDGE_PASS : STEP_OTHER_WAY;
+    if (flags & TCP_RST) {
+        if (flow->state == EDGE_SYN_SENT && !is_client &&
+            (read_numbers(skb, &f->p, &n) || !answers(flow, &n)))
+            return EDGE_STRAY_TCP;
+        flow->state = EDGE_CLOSED;
+        become_whole(number, flow);
+        return EDGE_PASS;
+    }
+    if (flow->state == EDGE_SYN_SENT || flow->state == EDGE_SYN_RECEIVED) {
+        __u32 reason = handshake_step(skb, flow, f, number, is_client);
+
+        if (reason != EDGE_PASS)
+            return reason;
+    }
+    if (flags & TCP_FIN) {
+        flow->fins |= 1 << (direction & 1);
+        flow->state = flow->fins == 3 ? EDGE_CLOSED : EDGE_HALF_CLOSED;
+        become_whole(number, flow);
+    }
+    return EDGE_PASS;
+}
+
+/* ---- One packet ------------------------------------------------------------------------------ */
+
+static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, __u32 len, __u64 now)
+{
+    flow->last_ns = now;
+    flow->bytes[direction & 1] += len;
+    flow->packets[direction & 1]++;
+}
+
+/* The policy has changed since the flow of the scratch's key was judged. */
+__noinline int judge_again(__u32 number)
+{
+    struct scratch *s = get_scratch();
+    struct edge_flow *flow = s ? bpf_map_lookup_elem(&edge_flows, &s->key) : NULL;
+    __u8 before;
+
+    if (!s || !flow)
+        return EDGE_STRAY;
+    before = flow->verdict;
+    s->c.remote = s->key.remote;
+    s->c.port = flow->port;
+    s->c.protocol = s->key.protocol;
+    s->c.direction = flow->direction;
+    edge_judge(number);
+    flow->active = s->d.active;
+    flow->verdict = s->d.verdict;
+    flow->layer = s->d.layer;
+    flow->rule = s->d.rule;
+    flow->identity = s->d.identity;
+    if (s->d.verdict == ABI_DENY) {
+        if (before != ABI_DENY)
+            count(number, EDGE_COUNT_CUT);
+        report_denial(number);
+    }
+    return EDGE_PASS;
+}
+
+static __always_inline void ask(struct scratch *s, const struct frame *f, __u32 number,
+                                __u32 direction)
+{
+    s->c.remote = s->key.remote;
+    s->c.port = service_port(&f->p);
+    s->c.protocol = f->p.protocol;
+    s->c.direction = direction;
+    edge_judge(number);
+}
+
+/* A packet that begins a flow; its key is in the scratch. */
+__noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                          __u32 direction)
+{
+    struct scratch *s = get_scratch();
+    struct tcp_numbers n = {};
+    struct edge_flow *flow;
+    int reason;
+
+    if (!f || !s)
+        return EDGE_NO_PORT;
+    if (f->p.protocol == IPPROTO_TCP && read_numbers(skb, &f->p, &n))
+        return EDGE_MALFORMED;
+    ask(s, f, number, direction);
+    if (s->d.verdict == ABI_DENY) {
+        report_denial(number);
+        return EDGE_DENIED;
+    }
+    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (flow) { /* A new one with the ends of one that is over: its place and timer stay. */
+        flow->active = s->d.active;
+        flow->identity = s->d.identity;
+        flow->rule = s->d.rule;
+        flow->port = s->c.port;
+        flow->direction = direction;
+        flow->verdict = s->d.verdict;
+        flow->layer = s->d.layer;
+        flow->fins = 0;
+        flow->state = f->p.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
+        flow->expect = n.sequence + 1;
+        add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
+    } else {
+        reason = add_flow(number, skb->len, n.sequence + 1);
+        if (reason != EDGE_PASS)
+            return reason;
+    }
+    report_flow(number);
+    return EDGE_PASS;
+}
+
+/* A SYN against the direction of its connection (simultaneous open, or an end that restarted): it
+ * has to be allowed by itself. */
+__noinline int judge_other_way(const struct frame *f, __u32 number, __u32 direction)
+{
+    struct scratch *s = get_scratch();
+
+    if (!f || !s)
+        return EDGE_NO_PORT;
+    ask(s, f, number, direction);
+    if (s->d.verdict != ABI_DENY)
+        return EDGE_PASS;
+    report_denial(number);
+    return EDGE_STRAY_TCP;
+}
+
+/* Judges one packet that has its ports.  Returns an edge_reason. */
+__noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                         __u32 direction)
+{
+    const struct edge_port *port = get_port(number);
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct scratch *s = get_scratch();
+    struct edge_flow *flow;
+    __u32 step = EDGE_PASS;
+
+    if (!f || !port || !s)
+        return EDGE_NO_PORT;
+    if (f->p.protocol == IPPROTO_TCP && !flags_are_sane(f->p.tcp_flags))
+        return EDGE_TCP_FLAGS;
+    frame_key(&s->key, f, number, direction);
+    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (flow && now - flow->last_ns >= idle_limit(flow, f->p.protocol))
+        step = STEP_NEW; /* Over, though its timer has not come yet. */
+    if (!flow || step == STEP_NEW) {
+        if (f->p.protocol == IPPROTO_TCP &&
+            (f->p.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+            return EDGE_STRAY_TCP;
+        if (f->p.protocol == IPPROTO_ICMP && f->p.icmp == ICMP_REPLY)
+            return EDGE_STRAY;
+        return begin_flow(skb, f, number, direction);
+    }
+    if (flow->active != port->active)
+        judge_again(number);
+    if (flow->verdict == ABI_DENY)
+        return EDGE_DENIED;
+    if (f->p.protocol == IPPROTO_TCP) {
+        step = tcp_step(skb, flow, f, number, direction);
+        if (step == STEP_NEW)
+            return begin_flow(skb, f, number, direction);
+        if (step == STEP_OTHER_WAY) {
+            step = judge_other_way(f, number, direction);
+            if (step == EDGE_PASS && flow->state == EDGE_SYN_SENT)
+                flow->state = EDGE_SYN_RECEIVED;
+        }
+        if (step != EDGE_PASS)
+            return step;
+    } else if (direction != flow->direction) {
+        become_whole(number, flow);
+    }
+    add_bytes(flow, direction, skb->len, now);
+    return EDGE_PASS;
+}
+
+/* ---- Pieces of datagrams --------------------------------------------------------------------- */
+
+#define FRAGMENT_NS (30 * SECOND_NS) /* RFC 791 recommends 15; Linux waits 30. */
+
+static __always_inline void fragment_key(struct edge_fragment_key *key, const struct frame *f,
+                                         __u32 number, __u32 direction)
+{
+    __builtin_memset(key, 0, sizeof(*key));
+    key->port = number;
+    key->id = f->id;
+    key->source = f->p.source;
+    key->destination = f->p.destination;
+    key->protocol = f->p.v6 ? 0 : f->p.protocol; /* RFC 8200: v6 datagrams are told by id alone. */
+    key->direction = direction;
+}
+
+/* The first piece has passed: what follows it may follow, in order and without overlap. */
+__noinline int begin_fragments(const struct frame *f, __u32 number, __u32 direction)
+{
+    struct edge_fragment value = {}, *known;
+    struct edge_fragment_key key;
+    struct edge_flow_key flow;
+
+    if (!f)
+        return EDGE_FRAGMENT;
+    fragment_key(&key, f, number, direction);
+    flow_key(&flow, &f->p, number, direction);
+    value.begun_ns = bpf_ktime_get_coarse_ns();
+    value.next = f->piece;
+    value.remote_port = flow.remote_port;
+    value.local_port = flow.local_port;
+    value.protocol = flow.protocol;
+    known = bpf_map_lookup_elem(&fragments, &key);
+    if (known && value.begun_ns - known->begun_ns < FRAGMENT_NS) {
+        bpf_map_delete_elem(&fragments, &key); /* Two beginnings: which one would count? */
+        return EDGE_FRAGMENT;
+    }
+    return bpf_map_update_elem(&fragments, &key, &value, BPF_ANY) ? EDGE_FRAGMENT : EDGE_PASS;
+}
+
+/* A middle or end: of a flow that passes, and exactly where the piece before it ended. */
+__noinline int pass_fragment(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                             __u32 direction)
+{
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct edge_flow_key flow_of = {};
+    struct edge_fragment_key key;
+    struct edge_fragment *known;
+    struct edge_flow *flow;
+
+    if (!f)
+        return EDGE_FRAGMENT;
+    fragment_key(&key, f, number, direction);
+    known = bpf_map_lookup_elem(&fragments, &key);
+    if (!known)
+        return EDGE_FRAGMENT;
+    if (f->begin != known->next || now - known->begun_ns >= FRAGMENT_NS) {
+        bpf_map_delete_elem(&fragments, &key);
+        return EDGE_FRAGMENT;
+    }
+    frame_key(&flow_of, f, number, direction);
+    flow_of.remote_port = known->remote_port;
+    flow_of.local_port = known->local_port;
+    flow_of.protocol = known->protocol;
+    known->next += f->piece;
+    if (!f->more)
+        bpf_map_delete_elem(&fragments, &key);
+    flow = bpf_map_lookup_elem(&edge_flows, &flow_of);
+    if (!flow || flow->verdict == ABI_DENY)
+        return EDGE_FRAGMENT;
+    add_bytes(flow, direction, skb->len, now);
+    return EDGE_PASS;
+}
+
+/* ---- ICMP errors ----------------------------------------------------------------------------- */
+
+/* The packet that an error quotes: its addresses and ports, of which 8 bytes are sure (RFC 792). */
+static __always_inline int read_quoted(struct __sk_buff *skb, const struct frame *f,
+                                       struct packet *p)
+{
+    __u32 at = f->p.transport + ICMP_HEADER;
+    struct {
+        __u8 type, code;
+        __be16 sum, id;
+    } icmp;
+    __be16 words[2];
+
+    if (f->p.v6) {
+        struct ipv6hdr ip;
+
+        if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 6)
+            return -1;
+        __builtin_memcpy(&p->source, &ip.saddr, 16);
+        __builtin_memcpy(&p->destination, &ip.daddr, 16);
+        p->v6 = 1;
+        p->protocol = ip.nexthdr == IPPROTO_ICMPV6 ? IPPROTO_ICMP
+                      : ip.nexthdr == IPPROTO_ICMP ? IPPROTO_RAW
+                                                   : ip.nexthdr;
+        at += sizeof(ip);
+    } else {
+        struct iphdr ip;
+
+        if (bpf_skb_load_bytes(skb, at, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5 ||
+            (ip.frag_off & bpf_htons(FRAGMENT_OFFSET)))
+            return -1;
+        map_v4(&p->source, ip.saddr);
+        map_v4(&p->destination, ip.daddr);
+        p->protocol = ip.protocol;
+        at += ip.ihl * 4;
+    }
+    if (p->protocol == IPPROTO_ICMP) {
+        if (bpf_skb_load_bytes(skb, at, &icmp, sizeof(icmp)))
+            return -1;
+        classify_icmp(p, icmp.type);
+        p->icmp_id = icmp.id;
+        return p->icmp == ICMP_ERROR || p->icmp == ICMP_LINK ? -1 : 0;
+    }
+    if (p->protocol == IPPROTO_TCP || p->protocol == IPPROTO_UDP) {
+        if (bpf_skb_load_bytes(skb, at, words, sizeof(words)))
+            return -1;
+        p->source_port = bpf_ntohs(words[0]);
+        p->destination_port = bpf_ntohs(words[1]);
+    }
+    return 0;
+}
+
+/* An error passes when it is sent to who sent the packet that it quotes, and that packet's flow is
+ * known and allowed. */
+__noinline int pass_error(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                          __u32 direction)
+{
+    const struct edge_port *port = get_port(number);
+    struct scratch *s = get_scratch();
+    struct packet quoted = {};
+    struct edge_flow *flow;
+
+    if (!f || !port || !s)
+        return EDGE_NO_PORT;
+    if (f->more || read_quoted(skb, f, &quoted) || !same_address(&quoted.source, &f->p.destination))
+        return EDGE_STRAY;
+    flow_key(&s->key, &quoted, number, !direction);
+    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (!flow)
+        return EDGE_STRAY;
+    if (flow->active != port->active)
+        judge_again(number);
+    return flow->verdict == ABI_DENY ? EDGE_DENIED : EDGE_PASS;
+}
