@@ -18,25 +18,32 @@
 enum severity { SEVERITY_NOTICE, SEVERITY_WARNING, SEVERITY_ERROR };
 
 enum code {
-    CODE_SYNTAX,   /* E-SYNTAX: not YAML or JSON. */
-    CODE_STRICT,   /* E-STRICT: YAML that we refuse: anchors, aliases, tags, merges. */
-    CODE_TEXT,     /* E-TEXT: NUL, control or hidden characters, not UTF-8. */
-    CODE_LIMIT,    /* E-LIMIT: too large, too deep, too many. */
-    CODE_DUPKEY,   /* E-DUPKEY: the same key, name or address twice. */
-    CODE_UNKNOWN,  /* E-UNKNOWN: a key, group, service, endpoint... that nobody defined. */
-    CODE_TYPE,     /* E-TYPE: a list where a mapping belongs, and so on. */
-    CODE_VALUE,    /* E-VALUE: the right type with a wrong content. */
-    CODE_NAME,     /* E-NAME: not in the grammar of names. */
-    CODE_MISSING,  /* E-MISSING: a required field. */
-    CODE_ADDR,     /* E-ADDR: an address where only names are allowed. */
-    CODE_RANGE,    /* E-RANGE: a port or number out of range or reversed. */
-    CODE_WIDEN,    /* E-WIDEN: a check that no enforcer can make. */
-    CODE_TEST,     /* E-TEST: a test of the policy fails. */
-    CODE_PROOF,    /* E-PROOF: a proof of the policy fails. */
-    CODE_EMPTY,    /* W-EMPTY: a group without endpoints. */
-    CODE_EXPIRED,  /* W-EXPIRED: a rule that no longer matches. */
-    CODE_CROSS,    /* W-CROSS: conditions of several rules mix at the two ends. */
-    CODE_NO_ALLOW, /* N-NO-ALLOW: an empty allow list. */
+    CODE_SYNTAX,       /* E-SYNTAX: not YAML or JSON. */
+    CODE_STRICT,       /* E-STRICT: YAML that we refuse: anchors, aliases, tags, merges. */
+    CODE_TEXT,         /* E-TEXT: NUL, control or hidden characters, not UTF-8. */
+    CODE_LIMIT,        /* E-LIMIT: too large, too deep, too many. */
+    CODE_DUPKEY,       /* E-DUPKEY: the same key, name or address twice. */
+    CODE_UNKNOWN,      /* E-UNKNOWN: a key, group, service, endpoint... that nobody defined. */
+    CODE_TYPE,         /* E-TYPE: a list where a mapping belongs, and so on. */
+    CODE_VALUE,        /* E-VALUE: the right type with a wrong content. */
+    CODE_NAME,         /* E-NAME: not in the grammar of names. */
+    CODE_MISSING,      /* E-MISSING: a required field. */
+    CODE_ADDR,         /* E-ADDR: an address where only names are allowed. */
+    CODE_RANGE,        /* E-RANGE: a port or number out of range or reversed. */
+    CODE_WIDEN,        /* E-WIDEN: a check that no enforcer can make. */
+    CODE_TEST,         /* E-TEST: a test of the policy fails. */
+    CODE_PROOF,        /* E-PROOF: a proof of the policy fails. */
+    CODE_EMPTY,        /* W-EMPTY: a group without endpoints. */
+    CODE_EXPIRED,      /* W-EXPIRED: a rule that no longer matches. */
+    CODE_CROSS,        /* W-CROSS: conditions of several rules mix at the two ends. */
+    CODE_DEAD,         /* W-DEAD: a rule that others cover. */
+    CODE_NEVER_HIDES,  /* W-NEVER-HIDES: an allow that nevers make void. */
+    CODE_MODE_HOLE,    /* W-MODE-HOLE: a group in learn or test mode is a bridge. */
+    CODE_PLAIN_SWITCH, /* W-PLAIN-SWITCH: neighbours whom nobody keeps apart. */
+    CODE_WIDE,         /* W-WIDE: a rule wider than any endpoint uses. */
+    CODE_UNTESTED,     /* W-UNTESTED: a loss that no test or proof notices. */
+    CODE_NO_ALLOW,     /* N-NO-ALLOW: an empty allow list. */
+    CODE_UNFINISHED,   /* N-UNFINISHED: too much to look at all of it. */
     N_CODES,
 };
 

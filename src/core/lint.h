@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lint.h - what a policy that reads well still gets wrong
  *
- * E-WIDEN   a check that no enforcer can make (needs an inventory)
- * E-UNKNOWN a member that the inventory does not have
- * W-EMPTY   a group without endpoints, a user group without members
- * W-EXPIRED a rule that no longer matches
- * W-CROSS   two rules whose conditions live at different places: the ends together would let
- *           through a combination that no single rule allows
- * N-NO-ALLOW "an empty allow list means nothing is allowed" */
+ * Each has a code, a place, an explanation and a fix; docs/policy.md says what each means exactly.
+ * One family a file in core/lint/.
+ *
+ * E-WIDEN       a check that no enforcer can make (needs an inventory)
+ * E-UNKNOWN     a member that the inventory does not have
+ * W-EMPTY       a group without endpoints, a user group without members
+ * W-EXPIRED     a rule that no longer matches
+ * W-CROSS       two rules whose conditions live at different places: the ends together would let
+ *               through a combination that no single rule allows
+ * W-DEAD        a rule that others of its layer cover
+ * W-NEVER-HIDES an allow of which nevers leave nothing
+ * N-NO-ALLOW    "an empty allow list means nothing is allowed"
+ * N-UNFINISHED  some of the above was not looked for everywhere: that would take too long
+ *
+ * Size: 100,000 endpoints, each in three of 1,000 groups, and 10,000 rules take 0.25 CPU-s beside
+ * world_new(); policies made to be hard (10,000 rules from any, or each with its own programs) up
+ * to 1 CPU-s, where N-UNFINISHED ends the search. */
 #pragma once
 
 #include "core/world.h"

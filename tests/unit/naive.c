@@ -338,6 +338,11 @@ static bool rule_matches(const struct n_policy *p, const struct n_rule *r, const
     return matches(p, &r->fields, q, false, r->weaker);
 }
 
+bool naive_matches(const struct n_policy *p, int rule, const struct n_query *q)
+{
+    return rule_matches(p, &p->rules[rule], q);
+}
+
 static int strictness(const char *mode)
 {
     return !mode ? 0 : strcmp(mode, "learn") == 0 ? 1 : strcmp(mode, "test") == 0 ? 2 : 3;

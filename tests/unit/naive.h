@@ -63,5 +63,7 @@ uint32_t naive_random(uint32_t below); /* A fixed sequence. */
 void naive_make(struct n_policy *p);
 void naive_write(const struct n_policy *p, struct buf *policy, struct buf *inventory);
 struct n_answer naive_judge(const struct n_policy *p, const struct n_query *q);
+/* Does this rule alone match?  Quarantine's suspect has to be looked at by the caller. */
+bool naive_matches(const struct n_policy *p, int rule, const struct n_query *q);
 const struct n_endpoint *naive_endpoint(const struct n_policy *p, const char *name_or_address);
 bool naive_in_group(const struct n_policy *p, const char *group, const char *end);

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* core/lint.h against brute force: what a rule takes is tried out on all ends, ports, programs,
+ * users and functions by the naive evaluator. */
+#include "core/lint.h"
+
+#include <stdio.h>
+
+#include "base/date.h"
+#include "text/policy.h"
+#include "text/report.h"
+#include "unit/naive.h"
+#include "unit/test.h"
+
+enum { POLICIES = 250, QUERIES = 400, N_OUTSIDE = 6, NODES = N_ENDPOINTS + N_OUTSIDE };
+
+/* One address of each range; the last is a group of machines. */
+static const char *const outside[N_OUTSIDE] = {"192.0.2.1",    "203.0.113.5", "203.0.113.201",
+                                               "198.51.100.7", "2001:db8::5", "224.0.0.1"};
+static const char *const programs[] = {NULL, "/p/a", "/p/b", "/p/z"};
+static const char *const users[] = {NULL, "u1", "u2", "u3", "u4", "nobody"};
+static const struct n_query packets[] = {
+    {.protocol = "tcp", .port = 100}, {.protocol = "tcp", .port = 101},
+    {.protocol = "tcp", .port = 104}, {.protocol = "tcp", .port = 105},
+    {.protocol = "tcp", .port = 108}, {.protocol = "tcp", .port = 99},
+    {.protocol = "udp", .port = 100}, {.protocol = "icmp", .port = 8},
+    {.protocol = "icmp", .port = 13}, {.protocol = "gre", .port = 0},
+};
+static const int functions[] = {-1, 7, 1, 2, 3};
+
+struct setting {
+    struct buf policy_text, inventory_text;
+    struct policy *policy;
+    struct inventory *inventory;
+    struct world *world;
+    struct diagnostics *d;
+};
+
+static void read_all(struct setting *s, bool with_inventory)
+{
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    struct source sources[] = {
+        {"policy.yaml", buf_str(&s->policy_text), s->policy_text.size},
+        {"inventory.yaml", buf_str(&s->inventory_text), s->inventory_text.size}};
+    int64_t now_s = 0;
+
+    s->d = diagnostics_new();
+    if (policy_read(&sources[0], 1, s->d, &s->policy) < 0 ||
+        inventory_read(&sources[1], with_inventory, s->d, &s->inventory) < 0) {
+        report_text(&b, s->d, sources, 2);
+        print_error("%s", buf_str(&b));
+        fail();
+    }
+    assert_int_equal(date_parse_time("2026-11-22T12:00:00Z", &now_s), 0);
+    s->world = world_new(s->policy, s->inventory, now_s);
+    policy_lint(s->world, with_inventory, s->d);
+}
+
+static void setting_done(struct setting *s)
+{
+    world_free(s->world);
+    inventory_free(s->inventory);
+    policy_free(s->policy);
+    diagnostics_free(s->d);
+    buf_done(&s->policy_text);
+    buf_done(&s->inventory_text);
+}
+
+/* ---- what lints say about rules ---- */
+
+struct flags {
+    bool dead[MAX_RULES], hidden[MAX_RULES];
+};
+
+/* The first name in quotes is the rule's. */
+static struct flags flags_of(const struct n_policy *p, const struct diagnostics *d)
+{
+    struct flags f = {{false}, {false}};
+
+    for (size_t i = 0; i < d->n; i++) {
+        const char *quote = strchr(d->items[i].message, '"');
+        bool dead = d->items[i].code == CODE_DEAD, hidden = d->items[i].code == CODE_NEVER_HIDES;
+
+        for (int r = 0; (dead || hidden) && r < p->n_rules; r++)
+            if (strncmp(quote + 1, p->rules[r].id, strlen(p->rules[r].id)) == 0 &&
+                quote[1 + strlen(p->rules[r].id)] == '"') {
+                f.dead[r] = dead;
+                f.hidden[r] = hidden;
+            }
+    }
+    return f;
+}
+
+/* ---- brute force ---- */
+
+static const char *node_name(const struct n_policy *p, int node)
+{
+    return node < N_ENDPOINTS ? p->endpoints[node].name : outside[node - N_ENDPOINTS];
+}
+
+static bool selects(const struct n_policy *p, const struct n_list *l, const char *end)
+{
+    for (int i = 0; i < l->n; i++)
+        if (naive_in_group(p, l->items[i], end))
+            return true;
+    return !l->given;
+}
+
+/* Any endpoint may be a suspect one day; multicast is reached by named services only. */
+static bool takes(const struct n_policy *p, int rule, const struct n_query *q)
+{
+    const struct n_rule *r = &p->rules[rule];
+    bool never = strcmp(r->layer, "never") == 0;
+
+    if (strcmp(r->layer, "quarantine") == 0 &&
+        !naive_endpoint(p, r->fields.to.given ? q->from : q->to))
+        return false;
+    if (strcmp(q->to, outside[N_OUTSIDE - 1]) == 0 && !never && !r->fields.service.given)
+        return false;
+    return naive_matches(p, rule, q);
+}
+
+static bool is_of_layer(const struct n_policy *p, int a, int b)
+{
+    const struct n_rule *x = &p->rules[a], *y = &p->rules[b];
+
+    return strcmp(x->layer, y->layer) == 0 &&
+           (strcmp(x->layer, "quarantine") != 0 || x->fields.to.given == y->fields.to.given);
+}
+
+struct brute {
+    const struct n_policy *p;
+    int rule;
+    const bool *gone;  /* Rules that do not count as others. */
+    const char *layer; /* "never": others are nevers; NULL: of the rule's own layer. */
+    bool matched;
+};
+
+static bool others_take(const struct brute *b, const struct n_query *q)
+{
+    for (int i = 0; i < b->p->n_rules; i++) {
+        bool other =
+            b->layer ? strcmp(b->p->rules[i].layer, b->layer) == 0 : is_of_layer(b->p, b->rule, i);
+
+        if (other && i != b->rule && !(b->gone && b->gone[i]) && takes(b->p, i, q))
+            return true;
+    }
+    return false;
+}
+
+static bool has_field(const struct n_policy *p, size_t offset)
+{
+    for (int i = 0; i < p->n_rules; i++) {
+        const struct n_rule *r = &p->rules[i];
+
+        if (((const struct n_list *)((const char *)&r->fields + offset))->given ||
+            (r->has_except && ((const struct n_list *)((const char *)&r->except + offset))->given))
+            return true;
+    }
+    return false;
+}
+
+static bool covered_at(struct brute *b, struct n_query *q)
+{
+    size_t n_process = has_field(b->p, offsetof(struct n_fields, process)) ? 4 : 1;
+    size_t n_served = has_field(b->p, offsetof(struct n_fields, served_by)) ? 4 : 1;
+    size_t n_user = has_field(b->p, offsetof(struct n_fields, user)) ? 6 : 1;
+
+    for (size_t i = 0; i < n_process; i++)
+        for (size_t j = 0; j < n_served; j++)
+            for (size_t k = 0; k < n_user; k++) {
+                q->process = programs[i];
+                q->served_by = programs[j];
+                q->user = users[k];
+                if (!takes(b->p, b->rule, q))
+                    continue;
+                b->matched = true;
+                if (!others_take(b, q))
+                    return false;
+            }
+    return true;
+}
+
+static bool covered_between(struct brute *b, int x, int y)
+{
+    const struct n_rule *r = &b->p->rules[b->rule];
+
+    if ((x == y && x < N_ENDPOINTS) || !selects(b->p, &r->fields.from, node_name(b->p, x)) ||
+        !selects(b->p, &r->fields.to, node_name(b->p, y)))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
+        for (size_t f = 0; f < (packets[i].port == 104 || packets[i].port == 105 ? 5 : 1); f++) {
+            struct n_query q = packets[i];
+
+            q.from = node_name(b->p, x);
+            q.to = node_name(b->p, y);
+            q.modbus = functions[f];
+            if (!covered_at(b, &q))
+                return false;
+        }
+    return true;
+}
+
+/* Do others take all that the rule takes, and does it take anything? */
+static bool is_covered(struct brute *b)
+{
+    for (int x = 0; x < NODES; x++)
+        for (int y = 0; y < NODES; y++)
+            if (!covered_between(b, x, y))
+                return false;
+    return b->matched;
+}
+
+/* ---- policies with more repetition than chance gives ---- */
+
+static void make_repetitive(struct n_policy *p)
+{
+    naive_make(p);
+    for (int i = 1; i < p->n_rules; i++) {
+        struct n_rule *r = &p->rules[i];
+        const struct n_rule *like = &p->rules[naive_random((uint32_t)i)];
+        char id[sizeof r->id];
+
+        if (naive_random(3) == 0)
+            continue;
+        memcpy(id, r->id, sizeof id);
+        *r = *like;
+        memcpy(r->id, id, sizeof id);
+        if (strcmp(r->layer, "never") == 0 && naive_random(2)) {
+            r->layer = "allow"; /* What the never forbids. */
+            r->has_except = false;
+        }
+        if (naive_random(2) && !strcmp(r->layer, "allow"))
+            r->fields.process = (struct n_list){.given = false};
+        if (naive_random(2) && strcmp(r->layer, "quarantine") != 0)
+            r->fields.from = (struct n_list){
+                .given = true, .n = 2, .items = {naive_random(2) ? "ax" : "ay", "axby"}};
+        if (naive_random(3) == 0)
+            r->fields.service = (struct n_list){.given = true, .n = 1, .items = {"s2"}};
+        if (naive_random(4) == 0)
+            r->expired = !r->expired;
+    }
+}
+
+static void assert_rules_flagged_as_brute_force_says(const struct n_policy *p,
+                                                     const struct setting *s, size_t *n_dead,
+                                                     size_t *n_hidden)
+{
+    struct flags f = flags_of(p, s->d);
+    bool gone[MAX_RULES];
+
+    for (int i = 0; i < p->n_rules; i++)
+        gone[i] = f.dead[i] || f.hidden[i];
+    for (int i = 0; i < p->n_rules; i++) {
+        struct brute alone = {p, i, gone, NULL, false}, under = {p, i, NULL, "never", false};
+        bool covered = is_covered(&alone);
+        bool hidden = strcmp(p->rules[i].layer, "allow") == 0 && is_covered(&under);
+
+        if (hidden != f.hidden[i] || (!hidden && covered != f.dead[i])) {
+            print_error("%s\n%s\n%s: covered %d, hidden %d\n", buf_str(&s->policy_text),
+                        buf_str(&s->inventory_text), p->rules[i].id, covered, hidden);
+            for (size_t k = 0; k < s->d->n; k++)
+                print_error("%s\n", s->d->items[k].message);
+            fail();
+        }
+        *n_dead += f.dead[i];
+        *n_hidden += f.hidden[i];
+    }
+}
+
+static struct n_query random_query(const struct n_policy *p)
+{
+    struct n_query q = packets[naive_random(ARRAY_SIZE(packets))];
+
+    q.from = node_name(p, (int)naive_random(NODES - 1));
+    q.to = node_name(p, (int)naive_random(NODES - 1));
+    q.process = programs[naive_random(4)];
+    q.served_by = programs[naive_random(4)];
+    q.user = users[naive_random(6)];
+    q.modbus = functions[naive_random(5)];
+    return q;
+}
+
+static void assert_nothing_changes_without(const struct n_policy *p, const struct flags *f)
+{
+    struct n_policy less = *p;
+
+    less.n_rules = 0;
+    for (int i = 0; i < p->n_rules; i++)
+        if (!f->dead[i] && !f->hidden[i])
+            less.rules[less.n_rules++] = p->rules[i];
+    for (int i = 0; i < QUERIES; i++) {
+        struct n_query q = random_query(p);
+        struct n_answer a = naive_judge(p, &q), b = naive_judge(&less, &q);
+
+        assert_string_equal(a.verdict, b.verdict);
+        assert_string_equal(a.layer, b.layer);
+        assert_int_equal(a.enforced, b.enforced);
+    }
+}
+
+static void a_rule_is_dead_or_hidden_exactly_when_brute_force_says_so(void **state)
+{
+    size_t n_dead = 0, n_hidden = 0;
+
+    (void)state;
+    for (int i = 0; i < POLICIES; i++) {
+        struct setting s = {.policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+        struct n_policy p;
+        struct flags f;
+
+        i % 2 ? make_repetitive(&p) : naive_make(&p);
+        naive_write(&p, &s.policy_text, &s.inventory_text);
+        read_all(&s, true);
+        assert_rules_flagged_as_brute_force_says(&p, &s, &n_dead, &n_hidden);
+        f = flags_of(&p, s.d);
+        assert_nothing_changes_without(&p, &f);
+        setting_done(&s);
+    }
+    print_message("# %zu dead, %zu hidden\n", n_dead, n_hidden);
+    assert_true(n_dead > 100 && n_hidden > 20);
+}
+
+static void what_is_dead_without_an_inventory_is_dead_in_every_one(void **state)
+{
+    size_t n_dead = 0, n_hidden = 0;
+
+    (void)state;
+    for (int i = 0; i < POLICIES; i++) {
+        struct setting s = {.policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+        struct n_policy p;
+        struct flags f;
+
+        make_repetitive(&p);
+        naive_write(&p, &s.policy_text, &s.inventory_text);
+        read_all(&s, false);
+        f = flags_of(&p, s.d);
+        for (int r = 0; r < p.n_rules; r++) {
+            n_dead += f.dead[r];
+            n_hidden += f.hidden[r];
+        }
+        assert_nothing_changes_without(&p, &f);
+        setting_done(&s);
+    }
+    print_message("# %zu dead, %zu hidden\n", n_dead, n_hidden);
+    assert_true(n_dead > 50 && n_hidden > 5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rule_is_dead_or_hidden_exactly_when_brute_force_says_so),
+        cmocka_unit_test(what_is_dead_without_an_inventory_is_dead_in_every_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
