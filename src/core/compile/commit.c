@@ -23,7 +23,7 @@ struct committing {
     struct pairs pairs;
     struct list services; /* That are staged, or named by staged rules. */
     struct list prefixes; /* Five words each: addresses whose row may change. */
-    bool users_staged, outside_staged;
+    bool users_staged, outside_staged, everybody_touched;
 };
 
 /* ---- what is touched ---- */
@@ -44,8 +44,13 @@ static void touch_endpoint(struct compiled *c, uint32_t endpoint)
     list_add(&c->touched_endpoints, endpoint);
 }
 
-static void touch_everybody(struct compiled *c)
+static void touch_everybody(struct committing *k)
 {
+    struct compiled *c = k->c;
+
+    if (k->everybody_touched)
+        return; /* By another group: many may change at once. */
+    k->everybody_touched = true;
     for (uint32_t h = 0; h < c->objects_room[KIND_ENDPOINT]; h++)
         if (c->objects[KIND_ENDPOINT][h].words)
             touch_endpoint(c, h);
@@ -70,7 +75,7 @@ static void touch_group(struct committing *k, uint32_t group)
         if (!versions[i])
             continue;
         else if (versions[i][GROUP_KIND] == GROUP_MATCH)
-            touch_everybody(k->c);
+            touch_everybody(k);
         else if (versions[i][GROUP_KIND] == GROUP_MEMBERS)
             touch_members(k->c, versions[i], versions[!i]);
         else
@@ -146,7 +151,7 @@ static void touch_all(struct committing *k)
     list_sort(&k->services);
     k->users_staged |= c->staged[KIND_USER].n != 0;
     if (c->modes_staged)
-        touch_everybody(c);
+        touch_everybody(k);
     if (!k->is_recording)
         return;
     for (size_t i = 0; i < k->services.n; i++)

@@ -205,7 +205,20 @@ static void add_view(struct list *l, struct view v)
         add_once(l, v.items[i]);
 }
 
-static void add_match(struct work *k, uint32_t item, bool except, bool seen[MODEL_MAX_MODBUS + 1])
+struct functions_seen {
+    bool any; /* Else 'is' was not cleared: few services have functions. */
+    bool is[MODEL_MAX_MODBUS + 1];
+};
+
+static void see_function(struct functions_seen *seen, uint32_t function)
+{
+    if (!seen->any)
+        memset(seen->is, 0, sizeof seen->is);
+    seen->any = true;
+    seen->is[function] = true;
+}
+
+static void add_match(struct work *k, uint32_t item, bool except, struct functions_seen *seen)
 {
     const struct object *o = object_of(k, item);
     const struct list *users = &k->c->rules[rule_of(item)].users[except];
@@ -216,7 +229,7 @@ static void add_match(struct work *k, uint32_t item, bool except, bool seen[MODE
         const uint32_t *functions = w ? w + 1 + (size_t)w[0] * PORT_WORDS : NULL;
 
         for (uint32_t f = 0; w && f < functions[0]; f++)
-            seen[functions[1 + f]] = true;
+            see_function(seen, functions[1 + f]);
     }
     add_view(is_out(k) ? &k->own_processes : &k->other_processes,
              rule_span(o->words, except, SPAN_PROCESS));
@@ -253,13 +266,27 @@ static void sort_rest(struct list *l, const struct numbering *n)
     }
 }
 
+/* One that nobody names stands for all such, and goes first. */
+static void list_functions(struct work *k, const struct functions_seen *seen)
+{
+    int f = 1;
+
+    while (seen->any && f <= MODEL_MAX_MODBUS && seen->is[f])
+        f++;
+    if (f <= MODEL_MAX_MODBUS)
+        k->functions[k->n_functions++] = f;
+    for (f = 1; seen->any && f <= MODEL_MAX_MODBUS; f++)
+        if (seen->is[f])
+            k->functions[k->n_functions++] = f;
+}
+
 /* Rules that do not take the service cannot tell anything apart here.  Lists begin with what no
  * rule names, so that among equal verdicts the unconditional one is kept. */
 static void collect(struct work *k, uint32_t service)
 {
-    bool seen[MODEL_MAX_MODBUS + 1] = {false};
-    int unnamed = -1;
+    struct functions_seen seen;
 
+    seen.any = false;
     k->rules.n = k->n_functions = 0;
     start_with_else(&k->own_processes);
     start_with_else(&k->own_users);
@@ -269,20 +296,13 @@ static void collect(struct work *k, uint32_t service)
         if (!takes_service(k, k->all[i], service))
             continue;
         list_add(&k->rules, k->all[i]);
-        add_match(k, k->all[i], false, seen);
+        add_match(k, k->all[i], false, &seen);
         if (object_of(k, k->all[i])->words[RULE_HAS_EXCEPT])
-            add_match(k, k->all[i], true, seen);
+            add_match(k, k->all[i], true, &seen);
     }
     sort_rest(&k->other_processes, &k->c->paths);
     sort_rest(&k->other_users, &k->c->user_classes);
-    for (int f = 1; f <= MODEL_MAX_MODBUS && unnamed < 0; f++)
-        if (!seen[f])
-            unnamed = f;
-    if (unnamed > 0)
-        k->functions[k->n_functions++] = unnamed;
-    for (int f = 1; f <= MODEL_MAX_MODBUS; f++)
-        if (seen[f])
-            k->functions[k->n_functions++] = f;
+    list_functions(k, &seen);
 }
 
 /* ---- entries ---- */
