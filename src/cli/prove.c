@@ -88,12 +88,10 @@ static int run_prove(const struct invocation *in)
 struct radius {
     struct loaded loaded;
     struct hops *hops;
-    struct reach_graph *graph;
 };
 
 static void radius_done(struct radius *r)
 {
-    reach_graph_free(r->graph);
     hops_free(r->hops);
     loaded_done(&r->loaded);
 }
@@ -104,8 +102,6 @@ static int radius_load(struct radius *r, const struct invocation *in)
 
     if (code == EXIT_OK)
         code = make_hops(&r->loaded, &r->hops);
-    if (code == EXIT_OK)
-        r->graph = reach_graph_new(r->hops);
     return code;
 }
 
@@ -147,11 +143,11 @@ static void reach_from(const struct radius *r, const struct start *s, struct rea
         uint32_t g = (uint32_t)(s->group - p->groups);
 
         *subject = (struct reach_subject){s->group->name, r->loaded.world->n_members[g]};
-        reach_of_group(r->graph, g, ret);
+        reach_of_group(r->hops, g, ret);
     } else {
         assert(s->endpoint); /* find_start() found one of them. */
         *subject = (struct reach_subject){s->endpoint->name, 1};
-        reach_of_endpoint(r->graph, (uint32_t)(s->endpoint - inv->endpoints), ret);
+        reach_of_endpoint(r->hops, (uint32_t)(s->endpoint - inv->endpoints), ret);
     }
 }
 
@@ -182,7 +178,7 @@ static int show_furthest(const struct invocation *in, const struct radius *r)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     struct reach_peak peaks[PEAKS];
-    size_t n = reach_furthest(r->graph, peaks, PEAKS);
+    size_t n = reach_furthest(r->hops, peaks, PEAKS);
 
     if (wants_document(in)) {
         reach_report_peaks_json(&b, r->loaded.inventory, peaks, n);
@@ -199,7 +195,7 @@ static int show_changes(const struct invocation *in, const struct radius *before
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     struct reach_change *changes;
-    size_t n = reach_changes(before->graph, after->graph, &changes);
+    size_t n = reach_changes(before->hops, after->hops, &changes);
 
     if (wants_document(in)) {
         reach_report_changes_json(&b, changes, n);

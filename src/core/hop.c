@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "core/hop_graph.h"
 #include "core/people.h"
 
 enum { WORD_BITS = 64 };
@@ -403,6 +404,7 @@ int hops_new(const struct world *w, const struct rule *without, struct hops **re
     find_ways(h);
     h->users = people_apart(a, w, &h->n_users);
     h->any_service = menu_of_services(h, NULL, 0);
+    h->graph = hop_graph_new(h, &h->any_service);
     *ret_h = TAKE_PTR(h);
     return 0;
 }
@@ -411,6 +413,7 @@ void hops_free(struct hops *h)
 {
     if (!h)
         return;
+    hop_graph_free(h->graph);
     if (h->any_service.arena)
         menu_done(&h->any_service);
     end_classes_free(h->classes);

@@ -92,6 +92,8 @@ struct hops {
 
     const char **users; /* people.h */
     size_t n_users;
+
+    struct hop_graph *graph; /* Of any service; hop_graph.h. */
 };
 
 /* -E2BIG: slices_new().  'without' may be NULL. */

@@ -1,40 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Breadth-first over classes, with up to two ends to start from for each; see proof.h. */
+/* A walk over the graph of hops, and a look at the last hop from wherever it is; see proof.h. */
 #include "core/proof.h"
 
 #include <netinet/in.h>
 
-enum { MEMO_MAX = 1 << 26, BESIDES_SHOWN = 10 };
-#define NONE UINT32_MAX
+#include "core/hop_walk.h"
 
-struct arrival { /* A class that was reached. */
-    uint32_t class;
-    uint32_t root; /* The class of the one end that it was reached from; NONE: from several. */
-    uint32_t previous, way; /* NONE: a start. */
+enum { BESIDES_SHOWN = 10, ENOUGH = 3 };
+
+/* Classes of `to` that a knot of the last hop leads to.  Of three, one is neither where somebody
+ * started nor where he is. */
+struct goal {
+    uint32_t classes[ENOUGH];
+    uint8_t n;
 };
 
 struct search {
     const struct hops *h;
     const struct proof *p;
-    struct hop_asker asker;
-    struct menu last; /* Of the last hop. */
-    bool restricted;  /* 'last' is not any_service. */
-    bool *is_target;
-    uint32_t *targets;
-    size_t n_targets;
-    struct arrival *labels; /* The queue, too. */
-    size_t n, room;
-    uint32_t (*roots)[2]; /* Of each class: those it was reached from. */
-    uint8_t *n_roots;
-    uint8_t *memo; /* By way, kind, kind, and menu: 1 yes, 2 no. */
-    struct arrival found;
+    struct hop_walk walk;
+    struct menu last_menu; /* Of the last hop, when the proof names services. */
+    struct hop_graph *own; /* Then: its hops. */
+    const struct hop_graph *last;
+    struct goal *goals; /* By knot of 'last'. */
+    struct hop_label found;
     bool is_found;
 };
-
-static bool is_box(const struct hops *h, uint32_t class)
-{
-    return h->kind[class] != HOP_NOWHERE;
-}
 
 static uint32_t size_of(const struct hops *h, uint32_t class)
 {
@@ -46,59 +37,42 @@ static bool takes(const struct hops *h, const struct selector *s, uint32_t class
     return selector_takes(s, &h->classes->items[class].end);
 }
 
-/* ---- one hop, asked once for all ends that are alike ---- */
+/* ---- goals ---- */
 
-static bool ask(struct search *s, const struct menu *m, uint32_t way, uint32_t item, uint32_t to)
+static void add_goal(const struct search *s, struct goal *g, uint32_t class)
 {
-    const struct hops *h = s->h;
-    const struct end_class *classes = h->classes->items;
-    uint32_t source = s->asker.source;
-
-    if (h->ways[way].kind == WAY_UNENFORCED)
-        return hop_is_unenforced(&classes[source].end, &classes[to].end);
-    if (item == HOP_NOWHERE)
-        return hop_exists(&s->asker, m, way, to, NULL);
-    return hop_exists_free(&s->asker, m, way, item, to, NULL);
+    for (uint8_t i = 0; i < g->n; i++)
+        if (g->classes[i] == class)
+            return;
+    if (g->n < ENOUGH && takes(s->h, &s->p->to, class))
+        g->classes[g->n++] = class;
 }
 
-static bool has_hop(struct search *s, const struct menu *m, uint32_t way, uint32_t item,
-                    uint32_t to)
+static void find_goals(struct search *s)
 {
     const struct hops *h = s->h;
-    size_t place = ((size_t)way * h->n_kinds + h->kind[s->asker.source]) * h->n_kinds + h->kind[to];
-    uint8_t *memo = NULL;
+    uint32_t n_classes = (uint32_t)h->classes->n;
+    CLEANUP(free_voidp) void *memory = xcalloc(h->n_segments, sizeof(struct goal));
+    struct goal *segments = memory;
 
-    /* A function that only some services have depends on the item; others on the kinds alone. */
-    if (s->memo && (h->ways[way].kind == WAY_UNENFORCED || (item != HOP_NOWHERE && !(item & 1))))
-        memo = &s->memo[2 * place + (m == &s->last)];
-    if (!memo)
-        return ask(s, m, way, item, to);
-    if (!*memo)
-        *memo = ask(s, m, way, item, to) ? 1 : 2;
-    return *memo == 1;
+    for (size_t i = 0; i < h->n_segments; i++)
+        for (uint32_t k = 0; k < h->segments[i].n && segments[i].n < ENOUGH; k++)
+            add_goal(s, &segments[i], h->segment_items[h->segments[i].first + k]);
+    s->goals = xcalloc(s->last->n_knots, sizeof *s->goals);
+    for (uint32_t knot = 0; knot < s->last->n_knots; knot++) {
+        struct view to = hop_graph_targets(s->last, knot);
+        struct goal *g = &s->goals[knot];
+
+        for (uint32_t i = 0; i < to.n && g->n < ENOUGH; i++)
+            if (to.items[i] < n_classes)
+                add_goal(s, g, to.items[i]);
+            else
+                for (uint8_t k = 0; k < segments[to.items[i] - n_classes].n; k++)
+                    add_goal(s, g, segments[to.items[i] - n_classes].classes[k]);
+    }
 }
 
 /* ---- the search ---- */
-
-static void arrive(struct search *s, uint32_t class, uint32_t root, uint32_t previous, uint32_t way)
-{
-    uint32_t *roots = s->roots[class];
-
-    if (s->n_roots[class] == 2 ||
-        (s->n_roots[class] == 1 && (roots[0] == root || roots[0] == NONE)))
-        return;
-    roots[s->n_roots[class]++] = root;
-    if (root == NONE)
-        s->n_roots[class] = 2; /* No end is left out. */
-    GROW(s->labels, s->n, s->room);
-    s->labels[s->n++] = (struct arrival){class, root, previous, way};
-}
-
-static bool wants(const struct search *s, uint32_t class, uint32_t root)
-{
-    return s->n_roots[class] == 0 ||
-           (s->n_roots[class] == 1 && s->roots[class][0] != root && s->roots[class][0] != NONE);
-}
 
 /* From one end of this class to another end of that one, which is not where it started. */
 static bool has_other_end(const struct search *s, uint32_t from, uint32_t root, uint32_t to)
@@ -106,84 +80,35 @@ static bool has_other_end(const struct search *s, uint32_t from, uint32_t root, 
     return to != root && (to != from || size_of(s->h, to) > 1);
 }
 
-static void try_target(struct search *s, uint32_t label, uint32_t way, uint32_t to)
+static void look_for_goal(struct search *s, uint32_t label)
 {
-    if (!s->is_found) {
-        s->is_found = true;
-        s->found = (struct arrival){to, s->labels[label].root, label, way};
-    }
-}
+    const struct hop_label l = s->walk.labels[label];
+    struct view knots = hop_graph_knots(s->last, l.class);
 
-static void try_way_to(struct search *s, uint32_t label, uint32_t way, uint32_t item, uint32_t to)
-{
-    const struct arrival l = s->labels[label];
-    bool target = !s->restricted && s->is_target[to] && has_other_end(s, l.class, l.root, to);
+    for (uint32_t i = 0; i < knots.n; i++) {
+        const struct goal *g = &s->goals[knots.items[i]];
 
-    if (!is_box(s->h, to) || (to == l.class && size_of(s->h, to) < 2) ||
-        (!target && !wants(s, to, l.root)) || !has_hop(s, &s->h->any_service, way, item, to))
-        return;
-    if (target)
-        try_target(s, label, way, to);
-    arrive(s, to, l.root, label, way);
-}
-
-static void try_way(struct search *s, uint32_t label, uint32_t way)
-{
-    const struct hops *h = s->h;
-    const struct rule *r = h->ways[way].rule;
-    size_t n_groups = h->world->policy->n_groups;
-    bool any = !r || r->match.to.any;
-    uint32_t item = hop_free_item(&s->asker, &h->any_service, way);
-
-    for (size_t g = 0; g < (any ? 1 : r->match.to.n_groups) && !s->is_found; g++) {
-        size_t group = any ? n_groups : r->match.to.groups[g];
-
-        for (uint32_t i = 0; i < list_size(&h->classes->of_group, group) && !s->is_found; i++)
-            try_way_to(s, label, way, item, list_items(&h->classes->of_group, group)[i]);
-    }
-    if (!s->restricted || s->is_found)
-        return;
-    item = hop_free_item(&s->asker, &s->last, way);
-    for (size_t i = 0; i < s->n_targets && !s->is_found; i++) {
-        uint32_t to = s->targets[i];
-
-        if (has_other_end(s, s->labels[label].class, s->labels[label].root, to) &&
-            (!r || takes(h, &r->match.to, to)) && has_hop(s, &s->last, way, item, to))
-            try_target(s, label, way, to);
-    }
-}
-
-/* Each way from this class, once. */
-static void for_each_way(struct search *s, uint32_t class, uint32_t label,
-                         void (*act)(struct search *s, uint32_t label, uint32_t way))
-{
-    const struct hops *h = s->h;
-    const struct group_set *groups = &h->classes->items[class].end.groups;
-    size_t n_groups = h->world->policy->n_groups;
-
-    hop_from(&s->asker, class);
-    for (size_t word = 0; word <= h->world->n_words; word++) {
-        bool last = word == h->world->n_words; /* Any. */
-        uint64_t left = last ? 1 : groups->words[word];
-
-        for (; left && !s->is_found; left &= left - 1) {
-            size_t g = last ? n_groups : word * 64 + (size_t)__builtin_ctzll(left);
-
-            for (uint32_t i = 0; i < list_size(&h->ways_from, g) && !s->is_found; i++)
-                act(s, label, list_items(&h->ways_from, g)[i]);
-        }
+        for (uint8_t k = 0; k < g->n; k++)
+            if (has_other_end(s, l.class, l.root, g->classes[k])) {
+                s->is_found = true;
+                s->found = (struct hop_label){g->classes[k], l.root, label,
+                                              s->last->knot_ways.items[knots.items[i]], l.hops + 1};
+                return;
+            }
     }
 }
 
 static void search(struct search *s)
 {
     for (uint32_t i = 0; i < s->h->classes->n; i++)
-        if (is_box(s->h, i) && takes(s->h, &s->p->from, i)) {
-            GROW(s->labels, s->n, s->room);
-            s->labels[s->n++] = (struct arrival){i, size_of(s->h, i) > 1 ? NONE : i, NONE, NONE};
-        }
-    for (uint32_t at = 0; at < s->n && !s->is_found; at++)
-        for_each_way(s, s->labels[at].class, at, try_way);
+        if (takes(s->h, &s->p->from, i))
+            hop_walk_start(&s->walk, i, size_of(s->h, i) > 1 ? HOP_SEVERAL : i);
+    for (uint32_t at = 0; at < s->walk.n; at++) {
+        look_for_goal(s, at);
+        if (s->is_found)
+            return;
+        hop_walk_on(&s->walk, at);
+    }
 }
 
 /* ---- telling ---- */
@@ -223,19 +148,21 @@ static const char *service_text(struct arena *a, const struct hop_facts *f)
 }
 
 /* Asks again, for the facts. */
-static void tell_hop(struct search *s, struct arena *a, uint32_t from, uint32_t way, uint32_t to,
-                     const struct menu *m, struct proof_hop *ret)
+static void tell_hop(const struct search *s, struct arena *a, uint32_t from, uint32_t way,
+                     uint32_t to, const struct menu *m, struct proof_hop *ret)
 {
     const struct hops *h = s->h;
+    CLEANUP(hop_asker_done) struct hop_asker asker;
     struct hop_facts f = {.slice = 0};
 
-    hop_from(&s->asker, from);
+    hop_asker_init(&asker, h);
+    hop_from(&asker, from);
     ret->service = "any service";
     if (h->ways[way].kind == WAY_UNENFORCED) {
         ret->unenforced = true;
         return;
     }
-    (void)hop_exists(&s->asker, m, way, to, &f);
+    (void)hop_exists(&asker, m, way, to, &f);
     ret->rule = h->ways[way].rule;
     ret->reported = h->ways[way].kind == WAY_LAX;
     ret->service = service_text(a, &f);
@@ -245,67 +172,57 @@ static void tell_hop(struct search *s, struct arena *a, uint32_t from, uint32_t 
         ret->user = f.facts.user;
 }
 
-/* Members are chosen so that neighbours, and both ends, differ. */
-static void tell_path(struct search *s, struct proof_result *r)
+static const struct menu *last_menu(const struct search *s)
 {
-    uint32_t *steps, *ways, previous = s->found.previous, member = 0;
-    size_t n = 1;
+    return s->own ? &s->last_menu : &s->h->any_service;
+}
 
-    for (uint32_t at = previous; at != NONE; at = s->labels[at].previous)
-        n++;
-    steps = arena_alloc(r->arena, n, sizeof *steps);
-    ways = arena_alloc(r->arena, n, sizeof *ways);
-    steps[n - 1] = s->found.class;
-    ways[n - 1] = s->found.way;
-    for (size_t i = n - 1; i-- > 0; previous = s->labels[previous].previous) {
-        steps[i] = s->labels[previous].class;
-        ways[i] = s->labels[previous].way;
-    }
+/* Members are chosen so that neighbours, and both ends, differ. */
+static void tell_path(const struct search *s, struct proof_result *r)
+{
+    size_t n = s->found.hops;
+    struct hop_label *steps = arena_alloc(r->arena, n + 1, sizeof *steps);
+
+    steps[n] = s->found;
+    for (size_t i = n; i > 0; i--)
+        steps[i - 1] = s->walk.labels[steps[i].previous];
     r->hops = arena_alloc(r->arena, n, sizeof *r->hops);
-    for (size_t i = 1; i < n; i++) {
+    for (size_t i = 1; i <= n; i++) {
         struct proof_hop *hop = &r->hops[r->n_hops++];
-        bool is_last = i == n - 1;
+        uint32_t from = steps[i - 1].class, to = steps[i].class;
+        bool is_last = i == n, is_back = to == from || (is_last && to == steps[0].class);
 
-        hop->from = i > 1 ? r->hops[i - 2].to : name_of(s, r->arena, steps[0], 0);
-        member = steps[i] == steps[i - 1] || (is_last && steps[i] == steps[0]) ? 1 : 0;
-        hop->to = name_of(s, r->arena, steps[i], member);
-        tell_hop(s, r->arena, steps[i - 1], ways[i], steps[i],
-                 is_last && s->restricted ? &s->last : &s->h->any_service, hop);
+        hop->from = i > 1 ? r->hops[i - 2].to : name_of(s, r->arena, from, 0);
+        hop->to = name_of(s, r->arena, to, is_back ? 1 : 0);
+        tell_hop(s, r->arena, from, steps[i].way, to, is_last ? last_menu(s) : &s->h->any_service,
+                 hop);
     }
 }
 
 /* ---- only-path ---- */
 
-static void find_besides(struct search *s, struct proof_result *r)
+static void find_besides(const struct search *s, struct proof_result *r)
 {
     const struct hops *h = s->h;
-    const struct menu *m = s->restricted ? &s->last : &h->any_service;
 
     r->hops = arena_alloc(r->arena, h->classes->n, sizeof *r->hops);
     for (uint32_t class = 0; class < h->classes->n; class ++) {
+        struct view knots = hop_graph_knots(s->last, class);
         bool in = false;
 
-        if (!is_box(h, class) || takes(h, &s->p->from, class) || takes(h, &s->p->to, class))
+        if (takes(h, &s->p->from, class) || takes(h, &s->p->to, class))
             continue;
-        hop_from(&s->asker, class);
-        for (uint32_t way = 0; way < h->n_ways && !in; way++) {
-            const struct rule *rule = h->ways[way].rule;
-            uint32_t item;
+        for (uint32_t i = 0; i < knots.n && !in; i++) {
+            const struct goal *g = &s->goals[knots.items[i]];
 
-            if (rule && !takes(h, &rule->match.from, class))
+            in = g->n != 0;
+            if (!in)
                 continue;
-            item = hop_free_item(&s->asker, m, way);
-            for (size_t i = 0; i < s->n_targets && !in; i++) {
-                uint32_t to = s->targets[i];
-
-                if ((rule && !takes(h, &rule->match.to, to)) || !has_hop(s, m, way, item, to))
-                    continue;
-                in = true;
-                r->hops[r->n_hops].from = name_of(s, r->arena, class, 0);
-                r->hops[r->n_hops].to = name_of(s, r->arena, to, 0);
-                tell_hop(s, r->arena, class, way, to, m, &r->hops[r->n_hops]);
-                r->n_hops++;
-            }
+            r->hops[r->n_hops].from = name_of(s, r->arena, class, 0);
+            r->hops[r->n_hops].to = name_of(s, r->arena, g->classes[0], 0);
+            tell_hop(s, r->arena, class, s->last->knot_ways.items[knots.items[i]], g->classes[0],
+                     last_menu(s), &r->hops[r->n_hops]);
+            r->n_hops++;
         }
     }
 }
@@ -314,36 +231,22 @@ static void find_besides(struct search *s, struct proof_result *r)
 
 static void search_init(struct search *s, const struct hops *h, const struct proof *p)
 {
-    size_t n = h->classes->n, memo = 2 * h->n_ways * h->n_kinds * h->n_kinds;
-
-    *s = (struct search){.h = h, .p = p, .restricted = p->n_services != 0};
-    hop_asker_init(&s->asker, h);
-    if (s->restricted)
-        s->last = menu_of_services(h, p->services, p->n_services);
-    s->is_target = xcalloc(n, sizeof *s->is_target);
-    s->targets = xcalloc(n, sizeof *s->targets);
-    s->roots = xcalloc(n, sizeof *s->roots);
-    s->n_roots = xcalloc(n, sizeof *s->n_roots);
-    if (memo <= MEMO_MAX)
-        s->memo = xcalloc(memo, 1);
-    for (uint32_t i = 0; i < n; i++)
-        if (is_box(h, i) && takes(h, &p->to, i)) {
-            s->is_target[i] = true;
-            s->targets[s->n_targets++] = i;
-        }
+    *s = (struct search){.h = h, .p = p, .last = h->graph};
+    hop_walk_init(&s->walk, h);
+    if (p->n_services) {
+        s->last_menu = menu_of_services(h, p->services, p->n_services);
+        s->last = s->own = hop_graph_new(h, &s->last_menu);
+    }
+    find_goals(s);
 }
 
 static void search_done(struct search *s)
 {
-    hop_asker_done(&s->asker);
-    if (s->restricted)
-        menu_done(&s->last);
-    free(s->is_target);
-    free(s->targets);
-    free(s->labels);
-    free(s->roots);
-    free(s->n_roots);
-    free(s->memo);
+    hop_walk_done(&s->walk);
+    if (s->own)
+        menu_done(&s->last_menu);
+    hop_graph_free(s->own);
+    free(s->goals);
 }
 
 void proof_run(const struct hops *h, const struct proof *p, struct proof_result *ret_r)

@@ -11,9 +11,8 @@
  *     path       some end of `from` does: the negation
  *     only-path  no end that is neither in `from` nor in `to` has a hop into `to`
  *
- * Time: each class is left at most twice (for two ends to start from, so that "another end" is
- * exact), by the rules that take it; for a rule that no never disturbs, ends of one kind are asked
- * about once. */
+ * Time: a walk over the graph of hops (hop_walk.h), whose edges are about as many as memberships;
+ * a proof with services makes the graph of its last hop first. */
 #pragma once
 
 #include "base/buf.h"

@@ -8,27 +8,14 @@
  * fell reaches it; so the members of a group may be within the group's own reach.  The outside is
  * passed through like a box, and told apart from endpoints.
  *
- * How
- * ===
- * Hops are not pairs here, but a graph with knots: a class goes to a knot for each of its ways, and
- * the knot to the segments of classes that the way reaches.  Where nevers take no part, all classes
- * of one kind share a knot; else all that look equal to the nevers do.  So edges are about as many
- * as memberships, and not classes times classes.  reach_furthest() joins cycles and counts all
- * classes at once, in blocks of 512 targets.
+ * Cost, for c classes, k knots and e edges of the graph (hop_graph.h): reach_of() O(c + k + e);
+ * reach_furthest(), which joins cycles and counts all classes at once in blocks of 512 targets,
+ * that times c / 512, plus c * c / 8 additions.
  *
- * Cost, for c classes, k knots and e edges: reach_of() O(c + k + e); reach_furthest() that times
- * c / 512, plus c * c / 8 additions.  Memory about 4 e + 16 (c + k) bytes.
- *
- * Rules of use: borrows the hops; immutable. */
+ * Rules of use: results are the caller's. */
 #pragma once
 
 #include "core/hop.h"
-
-struct reach_graph;
-
-struct reach_graph *reach_graph_new(const struct hops *h);
-void reach_graph_free(struct reach_graph *g);
-DEFINE_CLEANUP(struct reach_graph, reach_graph_free)
 
 struct reach {
     uint32_t *hop_of; /* By endpoint: hops to reach it; 0: out of reach. */
@@ -41,8 +28,8 @@ struct reach {
 void reach_done(struct reach *r);
 
 /* Everything in the group, or this endpoint, fell. */
-void reach_of_group(const struct reach_graph *g, uint32_t group, struct reach *ret_r);
-void reach_of_endpoint(const struct reach_graph *g, uint32_t endpoint, struct reach *ret_r);
+void reach_of_group(const struct hops *h, uint32_t group, struct reach *ret_r);
+void reach_of_endpoint(const struct hops *h, uint32_t endpoint, struct reach *ret_r);
 
 struct reach_peak {
     uint32_t endpoint; /* One of those alike, the first by name. */
@@ -52,7 +39,7 @@ struct reach_peak {
 
 /* The classes of endpoints whose fall reaches furthest, at most 'room' of them, furthest first.
  * Returns their number. */
-size_t reach_furthest(const struct reach_graph *g, struct reach_peak peaks[], size_t room);
+size_t reach_furthest(const struct hops *h, struct reach_peak peaks[], size_t room);
 
 /* ---- what a change does to it ---- */
 
@@ -64,5 +51,5 @@ struct reach_change {
 };
 
 /* Groups whose reach differs, the largest difference first; the caller frees '*ret_changes'. */
-size_t reach_changes(const struct reach_graph *before, const struct reach_graph *after,
+size_t reach_changes(const struct hops *before, const struct hops *after,
                      struct reach_change **ret_changes);

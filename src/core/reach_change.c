@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#include "core/reach_graph.h"
-
 static uint32_t within(const struct reach *r, size_t hops)
 {
     uint32_t n = 0;
@@ -26,15 +24,15 @@ static uint32_t settles_at(const struct reach *before, const struct reach *after
     return (uint32_t)n;
 }
 
-static bool find_reach(const struct reach_graph *g, const char *group, struct reach *ret_r)
+static bool find_reach(const struct hops *h, const char *group, struct reach *ret_r)
 {
-    const struct policy *p = g->hops->world->policy;
+    const struct policy *p = h->world->policy;
     const struct group *found = policy_group(p, group);
 
     *ret_r = (struct reach){.hop_of = NULL};
     if (!found)
         return false;
-    reach_of_group(g, (uint32_t)(found - p->groups), ret_r);
+    reach_of_group(h, (uint32_t)(found - p->groups), ret_r);
     return true;
 }
 
@@ -56,8 +54,8 @@ struct changes {
     size_t n, room;
 };
 
-static void compare(struct changes *all, const char *group, const struct reach_graph *before,
-                    const struct reach_graph *after)
+static void compare(struct changes *all, const char *group, const struct hops *before,
+                    const struct hops *after)
 {
     struct reach was, is;
 
@@ -76,10 +74,10 @@ static void compare(struct changes *all, const char *group, const struct reach_g
     reach_done(&is);
 }
 
-size_t reach_changes(const struct reach_graph *before, const struct reach_graph *after,
+size_t reach_changes(const struct hops *before, const struct hops *after,
                      struct reach_change **ret_changes)
 {
-    const struct policy *old = before->hops->world->policy, *new = after->hops->world->policy;
+    const struct policy *old = before->world->policy, *new = after->world->policy;
     struct changes all = {.n = 0};
 
     for (size_t i = 0; i < new->n_groups; i++)

@@ -3,14 +3,14 @@
  * block of targets after the other.  See reach.h. */
 #include "core/reach.h"
 
-#include "core/reach_graph.h"
+#include "core/hop_graph.h"
 
 enum { WORDS = 8, WORD_BITS = 64, BLOCK = WORDS * WORD_BITS, BYTES = BLOCK / 8, BYTE_VALUES = 256 };
 #define NONE UINT32_MAX
 
 /* Nodes: classes, then segments, then knots. */
 struct nodes {
-    const struct reach_graph *g;
+    const struct hops *h;
     uint32_t n_classes, n_segments, n;
 };
 
@@ -21,21 +21,19 @@ struct edges {
 
 static struct edges edges_of(const struct nodes *s, uint32_t node)
 {
-    const struct reach_graph *g = s->g;
-    const uint32_t *first;
+    struct view v;
 
     if (node < s->n_classes) {
-        first = &g->class_first.items[node];
-        return (struct edges){g->class_edges.items + first[0], first[1] - first[0],
-                              s->n_classes + s->n_segments};
+        v = hop_graph_knots(s->h->graph, node);
+        return (struct edges){v.items, v.n, s->n_classes + s->n_segments};
     }
     if (node < s->n_classes + s->n_segments) {
-        const struct segment *x = &g->hops->segments[node - s->n_classes];
+        const struct segment *x = &s->h->segments[node - s->n_classes];
 
-        return (struct edges){g->hops->segment_items + x->first, x->n, 0};
+        return (struct edges){s->h->segment_items + x->first, x->n, 0};
     }
-    first = &g->knot_first.items[node - s->n_classes - s->n_segments];
-    return (struct edges){g->knot_edges.items + first[0], first[1] - first[0], 0};
+    v = hop_graph_targets(s->h->graph, node - s->n_classes - s->n_segments);
+    return (struct edges){v.items, v.n, 0};
 }
 
 /* ---- cycles: components are numbered so that edges go to smaller numbers ---- */
@@ -136,7 +134,7 @@ struct closing {
 static void list_components(struct closing *c)
 {
     const struct joining *j = c->j;
-    const struct end_class *classes = j->nodes.g->hops->classes->items;
+    const struct end_class *classes = j->nodes.h->classes->items;
 
     for (uint32_t i = 0; i < j->nodes.n; i++)
         c->first[j->component[i] + 1]++;
@@ -261,11 +259,11 @@ static size_t offer(struct reach_peak peaks[], size_t n, size_t room, const stru
     return n;
 }
 
-size_t reach_furthest(const struct reach_graph *g, struct reach_peak peaks[], size_t room)
+size_t reach_furthest(const struct hops *h, struct reach_peak peaks[], size_t room)
 {
-    const struct end_classes *classes = g->hops->classes;
-    struct joining j = {.nodes = {g, (uint32_t)classes->n, (uint32_t)g->hops->n_segments,
-                                  (uint32_t)(classes->n + g->hops->n_segments + g->n_knots)}};
+    const struct end_classes *classes = h->classes;
+    struct joining j = {.nodes = {h, (uint32_t)classes->n, (uint32_t)h->n_segments,
+                                  (uint32_t)(classes->n + h->n_segments + h->graph->n_knots)}};
     struct closing c = {.j = &j};
     size_t n = 0;
 

@@ -22,12 +22,10 @@ struct subject {
     struct inventory *inventory;
     struct world *world;
     struct hops *hops;
-    struct reach_graph *graph;
 };
 
 static void done(struct subject *s)
 {
-    reach_graph_free(s->graph);
     hops_free(s->hops);
     world_free(s->world);
     inventory_free(s->inventory);
@@ -52,7 +50,6 @@ static void read_subject(struct subject *s, struct buf *policy, struct buf *inve
     assert_int_equal(date_parse_time("2026-11-22T12:00:00Z", &now_s), 0);
     s->world = world_new(s->policy, s->inventory, now_s);
     assert_int_equal(hops_new(s->world, NULL, &s->hops), 0);
-    s->graph = reach_graph_new(s->hops);
 }
 
 static void make_subject(struct subject *s)
@@ -149,7 +146,7 @@ static void the_reach_of_groups_and_endpoints_agrees_with_brute_force(void **sta
             assert_non_null(group);
             naive_members(&s.brute.policy, asked[g], fell);
             search_all(&s.brute, fell, far);
-            reach_of_group(s.graph, (uint32_t)(group - s.policy->groups), &r);
+            reach_of_group(s.hops, (uint32_t)(group - s.policy->groups), &r);
             expect(&s, &r, far);
             reach_done(&r);
         }
@@ -158,7 +155,7 @@ static void the_reach_of_groups_and_endpoints_agrees_with_brute_force(void **sta
             struct reach r;
 
             search(&s.brute, node_of(&s, e), far);
-            reach_of_endpoint(s.graph, e, &r);
+            reach_of_endpoint(s.hops, e, &r);
             expect(&s, &r, far);
             reach_done(&r);
         }
@@ -177,11 +174,11 @@ static void the_furthest_are_those_with_the_largest_reach(void **state)
         size_t n;
 
         make_subject(&s);
-        n = reach_furthest(s.graph, peaks, ARRAY_SIZE(peaks));
+        n = reach_furthest(s.hops, peaks, ARRAY_SIZE(peaks));
         for (size_t k = 0; k < n; k++) {
             struct reach r;
 
-            reach_of_endpoint(s.graph, peaks[k].endpoint, &r);
+            reach_of_endpoint(s.hops, peaks[k].endpoint, &r);
             assert_int_equal(peaks[k].reach, r.total);
             assert_true(k == 0 || peaks[k - 1].reach >= peaks[k].reach);
             covered += peaks[k].n_alike;
@@ -190,12 +187,12 @@ static void the_furthest_are_those_with_the_largest_reach(void **state)
         for (uint32_t e = 0; e < s.inventory->n_endpoints; e++) {
             struct reach r;
 
-            reach_of_endpoint(s.graph, e, &r);
+            reach_of_endpoint(s.hops, e, &r);
             unreaching += r.total == 0;
             reach_done(&r);
         }
         assert_int_equal(covered + unreaching, s.inventory->n_endpoints);
-        assert_int_equal(reach_furthest(s.graph, peaks, 1), n ? 1 : 0);
+        assert_int_equal(reach_furthest(s.hops, peaks, 1), n ? 1 : 0);
         done(&s);
     }
 }
@@ -220,14 +217,14 @@ static void changes_name_every_group_whose_reach_differs_and_no_other(void **sta
 
         make_subject(&a);
         make_subject(&b);
-        n = reach_changes(a.graph, b.graph, &changes);
+        n = reach_changes(a.hops, b.hops, &changes);
         for (size_t g = 0; g < N_ASKED; g++) {
             const struct group *old = policy_group(a.policy, asked[g]);
             const struct group *new = policy_group(b.policy, asked[g]);
             struct reach was, is;
 
-            reach_of_group(a.graph, (uint32_t)(old - a.policy->groups), &was);
-            reach_of_group(b.graph, (uint32_t)(new - b.policy->groups), &is);
+            reach_of_group(a.hops, (uint32_t)(old - a.policy->groups), &was);
+            reach_of_group(b.hops, (uint32_t)(new - b.policy->groups), &is);
             for (size_t k = 0; k < n; k++) {
                 uint32_t hops = changes[k].n_hops;
 
