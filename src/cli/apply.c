@@ -97,22 +97,10 @@ static int send_change(const struct invocation *in, const json_t *body, struct a
 
 /* ---- what it would mean, and the question ---- */
 
-/* Not more than 'max' lines. */
 static void print_meaning(FILE *f, const char *text, size_t max)
 {
-    size_t shown = 0, left = 0;
+    size_t left = print_lines(f, text, max);
 
-    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
-        if (shown < max) {
-            CLEANUP(buf_done) struct buf safe = BUF_INIT;
-            size_t len = strcspn(line, "\n");
-
-            buf_escape(&safe, line, len, len);
-            (void)fprintf(f, "%s\n", buf_str(&safe));
-            shown++;
-        } else {
-            left++;
-        }
     if (left)
         (void)fprintf(f, "… and %zu more; --dry-run shows all\n", left);
 }

@@ -332,6 +332,26 @@ static void yaml(const json_t *value, int depth)
     }
 }
 
+size_t print_lines(FILE *f, const char *text, size_t max)
+{
+    size_t shown = 0, left = 0;
+
+    for (const char *line = text; *line;) {
+        CLEANUP(buf_done) struct buf safe = BUF_INIT;
+        size_t len = strcspn(line, "\n");
+
+        if (shown < max) {
+            buf_escape(&safe, line, len, len);
+            (void)fprintf(f, "%s\n", buf_str(&safe));
+            shown++;
+        } else {
+            left++;
+        }
+        line += len + (line[len] == '\n');
+    }
+    return left;
+}
+
 bool wants_document(const struct invocation *in)
 {
     return in->output == OUTPUT_JSON || in->output == OUTPUT_YAML;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "cli/command.h"
@@ -58,6 +59,9 @@ void print_table(const struct invocation *in, const json_t *rows, const struct c
 void print_object(const struct invocation *in, const json_t *object);
 /* True for -o json and -o yaml. */
 bool wants_document(const struct invocation *in);
+
+/* Foreign text, line by line, escaped; not more than 'max'.  Returns how many are left. */
+size_t print_lines(FILE *f, const char *text, size_t max);
 
 /* As print_document(), for a document that was written as text. */
 void print_json_text(const struct invocation *in, const char *text);

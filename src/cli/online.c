@@ -25,121 +25,6 @@ static int run_status(const struct invocation *in)
     return r;
 }
 
-/* ---- why ---- */
-
-static const struct option_spec why_options[] = {
-    CLIENT_OPTIONS,
-    {"from", 0, "NAME", "instead of the first argument"},
-    {"to", 0, "NAME", "instead of the second"},
-    {"service", 0, "NAME", "instead of the third"},
-    {"process", 0, "PATH", "the client's program"},
-    {"served-by", 0, "PATH", "the server's program"},
-    {"user", 0, "NAME", "the user at the source"},
-};
-
-/* "tcp/5432", "icmp/echo", or a service's name, of which the first port is asked. */
-static int add_service(const struct invocation *in, json_t *query, const char *service)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    const char *slash = strchr(service, '/');
-    const json_t *s;
-    uint64_t port;
-    size_t i;
-    int r;
-
-    if (slash) {
-        (void)json_object_set_new(query, "protocol",
-                                  json_stringn(service, (size_t)(slash - service)));
-        if (strncmp(service, "icmp/", 5) == 0)
-            (void)json_object_set_new(query, "type", json_string(slash + 1));
-        else if (number_parse(slash + 1, strlen(slash + 1), UINT16_MAX, &port) < 0)
-            return complain(EXIT_USAGE, "%s: expected a service, or a form like tcp/443", service);
-        else
-            (void)json_object_set_new(query, "port", json_integer((json_int_t)port));
-        return EXIT_OK;
-    }
-    r = client_ask(in, "GET", "/api/v1/services", NULL, NULL, &a);
-    if (r != EXIT_OK)
-        return r;
-    json_array_foreach(a.json, i, s)
-    {
-        const char *first = json_string_value(json_array_get(json_object_get(s, "ports"), 0));
-        char form[64];
-
-        if (strcmp(text_of(s, "name"), service) != 0 || !first)
-            continue;
-        (void)snprintf(form, sizeof(form), "%.*s", (int)strcspn(first, "-"), first);
-        return strchr(form, '/') ? add_service(in, query, form) : EXIT_USAGE;
-    }
-    return complain(EXIT_NOT_FOUND, "no service \"%s\" in the policy; try a form like tcp/443",
-                    service);
-}
-
-/* FROM, TO and SERVICE by their options, and the rest of them by place. */
-static int why_subject(const struct invocation *in, const char *subject[3])
-{
-    static const char *const options[] = {"from", "to", "service"};
-    size_t n = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-        subject[i] = invocation_value(in, options[i]);
-        if (!subject[i] && n < in->n_args)
-            subject[i] = in->args[n++];
-        if (!subject[i]) {
-            (void)complain(EXIT_USAGE, "why: %s is missing; FROM TO SERVICE", options[i]);
-            return EXIT_USAGE;
-        }
-    }
-    return n == in->n_args ? EXIT_OK : complain(EXIT_USAGE, "why: too many arguments");
-}
-
-static int run_why(const struct invocation *in)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(json_decrefp) json_t *query = NULL;
-    const char *subject[3] = {NULL, NULL, NULL};
-    const char *process = invocation_value(in, "process"), *user = invocation_value(in, "user"),
-               *served_by = invocation_value(in, "served-by");
-    const json_t *reason;
-    size_t i;
-    int r = why_subject(in, subject);
-
-    if (r != EXIT_OK)
-        return r;
-    query = json_pack("{s:s,s:s}", "from", subject[0], "to", subject[1]);
-    if (!query)
-        return complain(EXIT_USAGE, "the names must be UTF-8");
-    r = add_service(in, query, subject[2]);
-    if (r != EXIT_OK)
-        return r;
-    if (process)
-        (void)json_object_set_new(query, "process", json_string(process));
-    if (user)
-        (void)json_object_set_new(query, "user", json_string(user));
-    if (served_by)
-        (void)json_object_set_new(query, "served_by", json_string(served_by));
-    r = client_ask(in, "POST", "/api/v1/why", query, NULL, &a);
-    if (r != EXIT_OK)
-        return r;
-    if (!print_document(in, a.json)) {
-        CLEANUP(buf_done) struct buf b = BUF_INIT;
-
-        buf_printf(&b, "%s (%s%s%s)%s\n", text_of(a.json, "verdict"), text_of(a.json, "layer"),
-                   text_of(a.json, "rule")[0] ? ", rule " : "", text_of(a.json, "rule"),
-                   json_is_true(json_object_get(a.json, "enforced")) ? "" : ", not enforced");
-        json_array_foreach(json_object_get(a.json, "why"), i, reason)
-        {
-            const char *s = json_string_value(reason);
-
-            buf_puts(&b, "  - ");
-            buf_escape(&b, s ? s : "", s ? strlen(s) : 0, 2000);
-            buf_putc(&b, '\n');
-        }
-        (void)fputs(buf_str(&b), stdout);
-    }
-    return strcmp(text_of(a.json, "verdict"), "deny") == 0 ? EXIT_DIFFERS : EXIT_OK;
-}
-
 /* ---- flows ---- */
 
 static const struct option_spec flows_options[] = {
@@ -524,15 +409,6 @@ static int run_control(const struct invocation *in)
 
 static const struct command commands[] = {
     SIMPLE("status", "", "revision, enforcers, what awaits confirmation", 0, 0, run_status),
-    {.name = "why",
-     .arguments = "FROM TO SERVICE",
-     .summary = "the verdict for a connection, with its reasons",
-     .help =
-         "FROM and TO are endpoints or addresses; SERVICE is a service's name (its first port is "
-         "asked)\nor a form like tcp/5432 or icmp/echo.  Exit code 1: denied.",
-     COMMAND_OPTIONS(why_options),
-     .max_args = 3,
-     .run = run_why},
     {.name = "flows",
      .arguments = "",
      .summary = "connections that agents have reported",

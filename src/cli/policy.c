@@ -14,7 +14,7 @@
 #include "cli/load.h"
 #include "cli/program_json.h"
 #include "core/compile.h"
-#include "core/verdict.h"
+#include "core/why.h"
 #include "sys/file.h"
 #include "sys/sealed.h"
 #include "text/json.h"
@@ -101,23 +101,27 @@ static int load_valid(struct loaded *l, const struct invocation *in)
 static bool answer_line(const struct loaded *l, size_t number, const char *line, size_t len)
 {
     struct buf out = BUF_INIT, why = BUF_INIT;
-    struct sentences reasons = {.items = NULL};
+    CLEANUP(sentences_done) struct sentences reasons = {.items = NULL};
+    CLEANUP(why_freep) struct why *y = NULL;
     struct query q = {.json = NULL};
-    struct verdict_answer a;
     const char *field = "";
     int r = query_read(line, len, &q, &field, &why);
 
     if (r == 0) {
-        r = verdict(l->world, &q.verdict, &a, &reasons, &field);
-        if (r < 0)
+        y = why_new(l->world, &(struct why_question){.verdict = q.verdict});
+        if (!y->from.is_known || !y->to.is_known) {
+            r = -ENOENT;
+            field = y->from.is_known ? "to" : "from";
             buf_printf(&why, "no endpoint of the inventory has this name, and it is no address");
+        }
     }
-    if (r == 0)
-        answer_write(&out, &a, &reasons);
-    else
+    if (r == 0) {
+        why_sentences(y, &reasons);
+        answer_write(&out, &y->answer, &reasons);
+    } else {
         answer_write_error(&out, number, field, buf_str(&why));
+    }
     (void)puts(buf_str(&out));
-    sentences_done(&reasons);
     query_done(&q);
     buf_done(&out);
     buf_done(&why);

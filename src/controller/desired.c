@@ -27,6 +27,8 @@ struct desired {
     uint64_t head_stored; /* Store revision of desired/head. */
     struct generation *current;
     struct compiled *compiled;
+    struct world *world; /* Of the current generation; NULL: nobody has asked yet. */
+    uint64_t world_revision;
     struct desired_listener listeners[MAX_LISTENERS];
     size_t n_listeners;
 };
@@ -45,6 +47,7 @@ void desired_free(struct desired *d)
 {
     if (!d)
         return;
+    world_free(d->world);
     generation_free(d->current);
     compiled_free(d->compiled);
     free(d);
@@ -75,6 +78,23 @@ struct compiled *desired_compiled(const struct desired *d)
 const struct desired_head *desired_head(const struct desired *d)
 {
     return &d->head;
+}
+
+static void forget_world(struct desired *d)
+{
+    world_free(d->world);
+    d->world = NULL;
+}
+
+const struct world *desired_world(struct desired *d, int64_t now_s)
+{
+    if (d->world && (d->world_revision != d->current->revision ||
+                     d->world->now_s / DATE_DAY_S != now_s / DATE_DAY_S))
+        forget_world(d);
+    if (!d->world)
+        d->world = world_new(d->current->policy, d->current->inventory, now_s);
+    d->world_revision = d->current->revision;
+    return d->world;
 }
 
 static const char *version_key(const char *what, uint64_t version, char key[KEY_SIZE])
@@ -308,6 +328,7 @@ static void commit_compiled(struct desired *d, int64_t now_s)
 /* Takes both; 'tried' is what the first generation of this run starts from. */
 static void swap_in(struct desired *d, struct generation *g, struct compiled **tried, int64_t now_s)
 {
+    forget_world(d);
     generation_free(d->current);
     d->current = g;
     if (d->compiled) {
@@ -723,6 +744,7 @@ int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust,
     for (size_t i = 0; i < d->n_listeners; i++)
         if (d->listeners[i].trust)
             d->listeners[i].trust(&change, d->listeners[i].user);
+    forget_world(d);
     (void)inventory_set_trust(d->current->inventory, endpoint, trust);
     (void)compiled_set_trust(d->compiled, endpoint, trust);
     r = next_revision(d, now_s);

@@ -95,6 +95,10 @@ const struct generation *desired_current(const struct desired *d);
 struct compiled *desired_compiled(const struct desired *d); /* Of the current revision. */
 const struct desired_head *desired_head(const struct desired *d);
 
+/* Policy and inventory of the current revision put together, as of today: expiry counts in days.
+ * Built at the first question and kept; borrowed until the next change. */
+const struct world *desired_world(struct desired *d, int64_t now_s);
+
 struct desired_change {
     const struct source *policy; /* NULL: unchanged. */
     size_t n_policy;

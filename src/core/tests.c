@@ -4,7 +4,7 @@
 
 #include "base/buf.h"
 #include "core/lint.h"
-#include "core/verdict.h"
+#include "core/why.h"
 
 struct asking {
     const struct world *w;
@@ -32,10 +32,12 @@ static bool is_expected(const struct policy_test *t, const struct verdict_answer
     return word && (t->enforced < 0 || t->enforced == a->enforced);
 }
 
-static void report(const struct asking *q, uint16_t port, const struct verdict_answer *a,
-                   const struct sentences *why)
+static void report(const struct asking *q, const struct verdict_query *query,
+                   const struct verdict_answer *a)
 {
     const struct policy_test *t = q->test;
+    CLEANUP(why_freep) struct why *y = why_new(q->w, &(struct why_question){.verdict = *query});
+    CLEANUP(sentences_done) struct sentences why = {.items = NULL};
     struct buf found = BUF_INIT, wanted = BUF_INIT;
     struct diagnostic *x;
 
@@ -43,10 +45,11 @@ static void report(const struct asking *q, uint16_t port, const struct verdict_a
              t->enforced >= 0 ? a->enforced : -1);
     describe(&wanted, verdict_name(t->expect), t->by, t->enforced);
     x = diagnostics_add(q->d, CODE_TEST, &t->place, "%s to %s by %s (%u): %s", t->from.name,
-                        t->to.name, q->w->policy->services[t->service].name, port, buf_str(&found));
+                        t->to.name, q->w->policy->services[t->service].name, query->port,
+                        buf_str(&found));
     diagnostic_expected(x, "%s", buf_str(&wanted));
-    if (why->n)
-        diagnostic_fix(x, "see why: %s", why->items[why->n - 1]);
+    why_sentences(y, &why);
+    diagnostic_fix(x, "see why: %s", why.items[why.n - 1]);
     buf_done(&found);
     buf_done(&wanted);
 }
@@ -62,17 +65,15 @@ static bool holds_for(const struct asking *q, uint8_t protocol, uint16_t port, i
                                         .served_by = t->served_by,
                                         .user = t->user,
                                         .modbus = modbus};
-    struct sentences why = {.items = NULL};
     struct verdict_answer a;
     const char *what;
     bool ok;
 
-    if (verdict(q->w, &query, &a, &why, &what) < 0)
+    if (verdict(q->w, &query, &a, &what) < 0)
         return false; /* Cannot happen: both ends are known. */
     ok = is_expected(t, &a);
     if (!ok)
-        report(q, port, &a, &why);
-    sentences_done(&why);
+        report(q, &query, &a);
     return ok;
 }
 

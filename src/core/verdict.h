@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* verdict.h - the one definition of what the policy says, with its reasons
+/* verdict.h - the one definition of what the policy says
  *
  *     lifeline -> quarantine -> glass -> never -> allow -> default
  *
@@ -26,12 +26,6 @@ struct verdict_query {
     int modbus;                             /* Function; -1: not told. */
 };
 
-struct sentences { /* The chain of reasons: one for each layer asked, then what a deny lacks. */
-    char **items;
-    size_t n, room;
-};
-void sentences_done(struct sentences *s);
-
 struct verdict_answer {
     enum verdict verdict;
     enum layer layer;
@@ -40,10 +34,15 @@ struct verdict_answer {
     enum mode mode;          /* The stricter of both ends. */
 };
 
-/* Answers one query.  'why' may be NULL; else sentences are added to it.
+/* Answers one query; core/why.h gives the reasons.
  * -ENOENT: '*ret_what' ("from" or "to") is neither an endpoint's name nor an address. */
 int verdict(const struct world *w, const struct verdict_query *q, struct verdict_answer *ret_answer,
-            struct sentences *why, const char **ret_what);
+            const char **ret_what);
+
+/* An endpoint reaches itself, and loopback addresses, by the lifeline: what is said of that. */
+bool verdict_is_self(const struct end *from, const struct end *to,
+                     const struct address *to_address);
+struct verdict_answer verdict_of_self(const struct end *from);
 
 /* For the compiler: the same decision on ends that are already known and on some of the rules. */
 struct verdict_facts {

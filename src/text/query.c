@@ -9,19 +9,25 @@
 #include "text/json.h"
 #include "text/port.h"
 
-static const char *const fields[] = {"from",    "to",        "protocol", "port",  "type",
-                                     "process", "served_by", "user",     "modbus"};
+/* Those from "service" on are only for query_read_why(). */
+static const char *const fields[] = {"from",   "to",      "protocol",    "port",
+                                     "type",   "process", "served_by",   "user",
+                                     "modbus", "service", "from_labels", "to_labels"};
+enum { N_PLAIN_FIELDS = 9 };
 
 void query_done(struct query *q)
 {
     json_decref(q->json);
-    q->json = NULL;
+    free(q->from_labels);
+    free(q->to_labels);
+    *q = (struct query){.json = NULL};
 }
 
 struct reading {
     json_t *object;
     const char **field;
     struct buf *why;
+    const struct policy *policy; /* NULL: the plain form. */
 };
 
 static int wrong(const struct reading *r, const char *field, const char *why)
@@ -73,6 +79,7 @@ static int get_number(const struct reading *r, const char *field, int max, int *
 
 static int check_fields(const struct reading *r)
 {
+    size_t n = r->policy ? ARRAY_SIZE(fields) : N_PLAIN_FIELDS;
     const char *key;
     json_t *value;
 
@@ -81,7 +88,7 @@ static int check_fields(const struct reading *r)
         struct nearest near = nearest_to(key);
         bool known = false;
 
-        for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        for (size_t i = 0; i < n; i++) {
             known = known || strcmp(fields[i], key) == 0;
             nearest_offer(&near, fields[i]);
         }
@@ -142,6 +149,69 @@ static int get_port(const struct reading *r, struct verdict_query *q)
     return 0;
 }
 
+/* A service of the policy, of which the first port is asked, or a text like "tcp/5432". */
+static int get_service(const struct reading *r, const char *name, struct verdict_query *q)
+{
+    const struct service *s = policy_service(r->policy, name);
+    struct nearest near = nearest_to(name);
+    const char *why, *nearest = NULL;
+    struct port_range range;
+    int e;
+
+    if (get(r, "protocol") || get(r, "port") || get(r, "type"))
+        return wrong(r, "service", "expected either a service, or protocol and port");
+    if (s && s->n_ports) {
+        q->protocol = s->ports[0].protocol;
+        q->port = s->ports[0].low;
+        return 0;
+    }
+    e = port_parse(name, &range, &why, &nearest);
+    if (e == 0 && range.low == range.high) {
+        q->protocol = range.protocol;
+        q->port = range.low;
+        return 0;
+    }
+    for (size_t i = 0; i < r->policy->n_named_services; i++)
+        nearest_offer(&near, r->policy->services[i].name);
+    (void)wrong(r, "service", "no service of the policy is named \"");
+    buf_escape(r->why, name, strlen(name), MODEL_NAME_LEN);
+    buf_puts(r->why, "\", and it is no text like tcp/443 or icmp/echo");
+    if (near.best || nearest)
+        buf_printf(r->why, "; did you mean \"%s\"?", near.best ? near.best : nearest);
+    return -EBADMSG;
+}
+
+static int get_connection(const struct reading *r, struct verdict_query *q)
+{
+    const char *service = NULL;
+    int e = r->policy ? get_text(r, "service", &service) : 0;
+
+    if (e == 0 && service)
+        return get_service(r, service, q);
+    if (e == 0)
+        e = get_protocol(r, q);
+    return e == 0 ? get_port(r, q) : e;
+}
+
+static int get_labels(const struct reading *r, const char *field, struct label **ret, size_t *ret_n)
+{
+    json_t *v = get(r, field), *value;
+    const char *key;
+
+    if (!v)
+        return 0;
+    if (!json_is_object(v) || json_object_size(v) > QUERY_MAX_LABELS)
+        return wrong(r, field, "expected up to 64 labels, as in {\"app\": \"shop\"}");
+    *ret = xcalloc(json_object_size(v), sizeof **ret);
+    json_object_foreach(v, key, value)
+    {
+        if (!json_is_string(value))
+            return wrong(r, field, "expected a text for each label");
+        (*ret)[(*ret_n)++] = (struct label){key, json_string_value(value)};
+    }
+    return 0;
+}
+
 static int read_fields(const struct reading *r, struct verdict_query *q)
 {
     int e = check_fields(r);
@@ -155,9 +225,7 @@ static int read_fields(const struct reading *r, struct verdict_query *q)
     if (e == 0 && !q->to)
         e = wrong(r, "to", "expected an endpoint's name, or an address");
     if (e == 0)
-        e = get_protocol(r, q);
-    if (e == 0)
-        e = get_port(r, q);
+        e = get_connection(r, q);
     if (e == 0)
         e = get_text(r, "process", &q->process);
     if (e == 0)
@@ -169,29 +237,48 @@ static int read_fields(const struct reading *r, struct verdict_query *q)
     return e;
 }
 
-int query_read(const char *s, size_t len, struct query *ret_q, const char **ret_field,
-               struct buf *why)
+int query_read_why(const char *s, size_t len, const struct policy *p, struct query *ret_q,
+                   const char **ret_field, struct buf *why)
 {
-    struct reading r = {.field = ret_field, .why = why};
-    struct verdict_query q = {.from = NULL};
+    struct reading r = {.field = ret_field, .why = why, .policy = p};
+    struct query q = {.json = NULL};
     json_error_t error;
     int e;
 
     if (len > QUERY_MAX)
         return wrong(&r, "", "the query is longer than 65536 bytes");
-    r.object = json_loadb(s, len, JSON_REJECT_DUPLICATES, &error);
+    q.json = r.object = json_loadb(s, len, JSON_REJECT_DUPLICATES, &error);
     if (!r.object) {
         (void)wrong(&r, "", "this is not JSON: ");
         buf_puts(why, error.text);
         return -EBADMSG;
     }
-    e = json_is_object(r.object) ? read_fields(&r, &q) : wrong(&r, "", "expected a JSON object");
-    if (e < 0) {
-        json_decref(r.object);
-        return e;
-    }
-    *ret_q = (struct query){q, r.object};
-    return 0;
+    e = json_is_object(r.object) ? read_fields(&r, &q.verdict)
+                                 : wrong(&r, "", "expected a JSON object");
+    if (e == 0)
+        e = get_labels(&r, "from_labels", &q.from_labels, &q.n_from_labels);
+    if (e == 0)
+        e = get_labels(&r, "to_labels", &q.to_labels, &q.n_to_labels);
+    if (e < 0)
+        query_done(&q);
+    else
+        *ret_q = q;
+    return e;
+}
+
+int query_read(const char *s, size_t len, struct query *ret_q, const char **ret_field,
+               struct buf *why)
+{
+    return query_read_why(s, len, NULL, ret_q, ret_field, why);
+}
+
+struct why_question query_question(const struct query *q)
+{
+    return (struct why_question){.verdict = q->verdict,
+                                 .from_labels = q->from_labels,
+                                 .n_from_labels = q->n_from_labels,
+                                 .to_labels = q->to_labels,
+                                 .n_to_labels = q->n_to_labels};
 }
 
 void answer_write(struct buf *b, const struct verdict_answer *a, const struct sentences *why)

@@ -30,7 +30,7 @@ static void ask(const struct import *im, struct diagnostics *d)
     if (policy_read(&p, 1, d, &policy) < 0 || inventory_read(&i, 1, d, &inventory) < 0)
         __builtin_trap(); /* import_read() said that it reads. */
     w = world_new(policy, inventory, 1795305600);
-    if (verdict(w, &q, &a, NULL, &what) < 0)
+    if (verdict(w, &q, &a, &what) < 0)
         __builtin_trap();
 }
 

@@ -6,10 +6,11 @@
 
 #include "core/compile.h"
 #include "core/lint.h"
-#include "core/verdict.h"
+#include "core/why.h"
 #include "text/policy.h"
 #include "text/report.h"
 #include "text/sentence.h"
+#include "text/why_report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +31,19 @@ static void compile_all(const struct policy *policy, const struct inventory *inv
     }
 }
 
+/* Reasons for what was answered, in every form. */
+static void explain(const struct world *w, const struct verdict_query *q,
+                    const struct verdict_answer *a)
+{
+    CLEANUP(why_freep) struct why *y = why_new(w, &(struct why_question){.verdict = *q});
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+
+    if (y->answer.verdict != a->verdict || y->answer.rule != a->rule)
+        __builtin_trap();
+    why_report_text(&b, y);
+    why_report_json(&b, y);
+}
+
 static void use(const struct policy *policy, const struct inventory *inventory,
                 struct diagnostics *d)
 {
@@ -48,13 +62,12 @@ static void use(const struct policy *policy, const struct inventory *inventory,
                                         .protocol = 6,
                                         .port = 443,
                                         .modbus = -1};
-        struct sentences why = {.items = NULL};
         struct verdict_answer a;
         const char *what;
 
-        if (verdict(w, &q, &a, &why, &what) < 0 || !why.n)
+        if (verdict(w, &q, &a, &what) < 0)
             __builtin_trap();
-        sentences_done(&why);
+        explain(w, &q, &a);
     }
     buf_done(&b);
     compile_all(policy, inventory);

@@ -161,7 +161,7 @@ static struct both ask(const struct side s[SIDES], const struct verdict_query *q
     for (int i = 0; i < SIDES; i++) {
         struct verdict_answer a = {.verdict = VERDICT_DENY, .layer = LAYER_DEFAULT};
         const char *what;
-        bool exists = verdict(s[i].world, q, &a, NULL, &what) == 0;
+        bool exists = verdict(s[i].world, q, &a, &what) == 0;
 
         b.side[i] = (struct diff_side){a.verdict, a.layer, a.rule, exists};
     }

@@ -139,7 +139,7 @@ static void check_verdict(const struct setting *s, const struct n_query *q,
     const char *what;
 
     assert_int_equal(protocol_parse(q->protocol, &query.protocol), 0);
-    assert_int_equal(verdict(s->world, &query, &a, NULL, &what), 0);
+    assert_int_equal(verdict(s->world, &query, &a, &what), 0);
     (void)snprintf(found, sizeof(found), "%s %s %s %d", verdict_name(a.verdict),
                    layer_name(a.layer), a.rule ? a.rule->id : "", a.enforced);
     (void)snprintf(wanted, sizeof(wanted), "%s %s %s %d", expected->verdict, expected->layer,

@@ -386,8 +386,12 @@ const struct http_route app_routes[] = {
     {HTTP_METHOD_POST, "/api/v1/enforcers/{name}/control", ROLE_ADMIN, post_control,
      "Asks an agent to report, verify or resync", NULL, "{\"verb\": \"verify\", \"count\": 1}"},
     {HTTP_METHOD_POST, "/api/v1/why", ROLE_VIEWER, post_why,
-     "Verdict and reasons for a connection under the current policy", NULL,
-     "{\"from\": \"web1\", \"to\": \"db1\", \"protocol\": \"tcp\", \"port\": 5432}"},
+     "Verdict and reasons for a connection under the current policy: every condition, the nearest "
+     "allows, and what would change it; protocol and port may stand for service, and labels are of "
+     "an end that the inventory lacks",
+     NULL,
+     "{\"from\": \"web9\", \"from_labels\": {\"app\": \"shop\"}, \"to\": \"db1\", \"service\": "
+     "\"postgres\", \"process\": \"/opt/shop/bin/orders\"}"},
     {HTTP_METHOD_GET, "/api/v1/flows", ROLE_VIEWER, get_flows, "Reported connections",
      "from:endpoint or address,to:endpoint or address,verdict:allow or deny or "
      "would-deny,denied:set: "

@@ -13,6 +13,7 @@
 #include "text/decode.h"
 #include "text/query.h"
 #include "text/report.h"
+#include "text/why_report.h"
 
 static int64_t now_s(void)
 {
@@ -341,30 +342,28 @@ void post_why(void *user, const struct http_request *q, struct http_response *a)
 {
     struct app *app = user;
     const struct generation *g = desired_current(app->desired);
-    CLEANUP(world_freep) struct world *w = NULL;
     CLEANUP(query_done) struct query query = {.json = NULL};
-    CLEANUP(sentences_done) struct sentences reasons = {.items = NULL};
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    struct verdict_answer answer;
+    CLEANUP(why_freep) struct why *y = NULL;
+    struct why_question question;
     const char *field = "";
 
     if (q->body_size > QUERY_MAX) {
         http_problem(a, 413, "a query of at most %d bytes", QUERY_MAX);
         return;
     }
-    if (query_read(q->body, q->body_size, &query, &field, &text) < 0) {
+    if (query_read_why(q->body, q->body_size, g->policy, &query, &field, &text) < 0) {
         http_problem(a, 422, "%s%s%s", field, field[0] ? ": " : "", buf_str(&text));
         return;
     }
-    w = world_new(g->policy, g->inventory, now_s());
-    if (verdict(w, &query.verdict, &answer, &reasons, &field) < 0) {
-        http_problem(a, 404, "%s: no endpoint of the inventory has this name, and it is no address",
-                     field);
-        return;
-    }
+    question = query_question(&query);
+    y = why_new(desired_world(app->desired, now_s()), &question);
     buf_reset(&text);
-    answer_write(&text, &answer, &reasons);
+    why_report_json(&text, y);
     http_ok(a, json_loads(buf_str(&text), 0, NULL));
+    buf_reset(&text);
+    why_report_text(&text, y);
+    (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
     (void)json_object_set_new(a->json, "revision", json_integer((json_int_t)g->revision));
 }
 
@@ -391,16 +390,14 @@ static json_t *endpoint_json(const struct world *w, const struct endpoint *e)
                      "groups", groups, "labels", labels, "enforcers", places);
 }
 
-static struct world *world_of(struct app *app)
+static const struct world *world_of(struct app *app)
 {
-    const struct generation *g = desired_current(app->desired);
-
-    return world_new(g->policy, g->inventory, now_s());
+    return desired_world(app->desired, now_s());
 }
 
 void get_endpoints(void *user, const struct http_request *q, struct http_response *a)
 {
-    CLEANUP(world_freep) struct world *w = world_of(user);
+    const struct world *w = world_of(user);
     json_t *list = json_array();
 
     (void)q;
@@ -411,7 +408,7 @@ void get_endpoints(void *user, const struct http_request *q, struct http_respons
 
 void get_endpoint(void *user, const struct http_request *q, struct http_response *a)
 {
-    CLEANUP(world_freep) struct world *w = world_of(user);
+    const struct world *w = world_of(user);
     const struct endpoint *e = inventory_endpoint(w->inventory, q->param);
 
     if (e)
@@ -439,7 +436,7 @@ static json_t *group_json(const struct world *w, uint32_t index)
 
 void get_groups(void *user, const struct http_request *q, struct http_response *a)
 {
-    CLEANUP(world_freep) struct world *w = world_of(user);
+    const struct world *w = world_of(user);
     json_t *list = json_array();
 
     (void)q;
@@ -450,7 +447,7 @@ void get_groups(void *user, const struct http_request *q, struct http_response *
 
 void get_group(void *user, const struct http_request *q, struct http_response *a)
 {
-    CLEANUP(world_freep) struct world *w = world_of(user);
+    const struct world *w = world_of(user);
     const struct group *g = policy_group(w->policy, q->param);
 
     if (g)
