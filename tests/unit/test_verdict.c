@@ -396,7 +396,7 @@ static void conditions_that_mix_at_the_two_ends_are_a_warning(void **state)
     assert_lint(TWO("process: /x", "served-by: /y"), "W-CROSS");
     assert_lint(TWO("process: /x, served-by: /y", "process: /z, served-by: /q"), "W-CROSS");
     assert_lint(TWO("process: /x, served-by: /y", "process: /z, served-by: /y"), NULL);
-    assert_lint(TWO("process: /x, served-by: /y", "served-by: /y"), NULL);
+    assert_lint(TWO("process: /x, served-by: /y", "served-by: /y"), "W-DEAD"); /* No W-CROSS. */
     assert_lint(TWO("process: /x, service: tcp/1", "served-by: /y, service: tcp/2"), NULL);
     assert_lint(TWO("process: /x", "user: u"), NULL);
     assert_lint("services: {m: {ports: tcp/502, modbus: 1}}\nallow: [{id: a, why: w, owner: o}]\n"
