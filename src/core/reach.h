@@ -41,12 +41,19 @@ struct reach_peak {
  * Returns their number. */
 size_t reach_furthest(const struct hops *h, struct reach_peak peaks[], size_t room);
 
+/* The totals of all groups at once, and whether they get outside; both by group, which no endpoint
+ * is in: 0.  Of a group of the outside nothing is said. */
+void reach_totals(const struct hops *h, uint32_t totals[], bool outside[]);
+
 /* ---- what a change does to it ---- */
+
+enum { REACH_TOLD = 16 };
 
 struct reach_change {
     const char *group;      /* In both policies, or only in one: then the other has no reach. */
     uint32_t before, after; /* Endpoints, over any number of hops. */
-    uint32_t n_hops;        /* By so many hops the difference is what it is in the end. */
+    uint32_t n_hops;        /* By so many hops the difference is what it is in the end; 0: not told,
+                             * which is for all but the first REACH_TOLD. */
     bool outside_before, outside_after; /* Gets outside. */
 };
 

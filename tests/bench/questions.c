@@ -140,8 +140,11 @@ static void ask_diff(struct work *w)
     struct policy other = w->policy;
     struct world *after;
     struct diff *d;
+    struct reach_change *changes;
+    struct hops *hops;
     uint32_t to = 4;
     double world_s;
+    size_t n;
 
     other.rules = xcalloc(other.n_rules, sizeof *other.rules);
     memcpy(other.rules, w->policy.rules, other.n_rules * sizeof *other.rules);
@@ -154,6 +157,13 @@ static void ask_diff(struct work *w)
     printf(", \"diff_s\": %.4f, \"diff_changes\": %zu, \"diff_world_s\": %.4f", lap(w),
            d->n_changes, world_s);
     diff_free(d);
+    if (hops_new(after, NULL, &hops) < 0)
+        abort();
+    (void)lap(w);
+    n = reach_changes(w->hops, hops, &changes);
+    printf(", \"reach_changes\": %zu, \"reach_changes_s\": %.4f", n, lap(w));
+    free(changes);
+    hops_free(hops);
     world_free(after);
     free(other.rules);
 }

@@ -226,7 +226,7 @@ static void changes_name_every_group_whose_reach_differs_and_no_other(void **sta
             reach_of_group(a.hops, (uint32_t)(old - a.policy->groups), &was);
             reach_of_group(b.hops, (uint32_t)(new - b.policy->groups), &is);
             for (size_t k = 0; k < n; k++) {
-                uint32_t hops = changes[k].n_hops;
+                size_t hops = changes[k].n_hops;
 
                 if (strcmp(changes[k].group, asked[g]) != 0)
                     continue;

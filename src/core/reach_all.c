@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All reaches at once: cycles are joined (Tarjan 1972), then sets of targets are handed up, one
+/* Many reaches at once: cycles are joined (Tarjan 1972), then sets of targets are handed up, one
  * block of targets after the other.  See reach.h. */
 #include "core/reach.h"
 
@@ -120,6 +120,11 @@ static void joining_done(struct joining *j)
 
 /* ---- sets of targets ---- */
 
+struct membership { /* Of ends of one class in a group, sorted by group and component. */
+    uint32_t group, component, class;
+    uint32_t n; /* Ends. */
+};
+
 struct closing {
     const struct joining *j;
     uint32_t *first, *members;  /* Nodes by component. */
@@ -129,6 +134,11 @@ struct closing {
     uint64_t (*sets)[WORDS];
     uint32_t (*sums)[BYTE_VALUES]; /* Of a block: weight of each byte of a set. */
     uint32_t *reach;
+    uint32_t block; /* That 'sets' are about. */
+
+    const struct membership *memberships; /* Of reach_totals(). */
+    size_t n_memberships;
+    uint32_t *totals;
 };
 
 static void list_components(struct closing *c)
@@ -166,6 +176,26 @@ static void unite(struct closing *c, uint32_t component)
     }
 }
 
+static bool has_cycle(const struct closing *c, uint32_t component)
+{
+    return c->n_nodes[component] > 1;
+}
+
+static bool has_bit_here(const struct closing *c, uint32_t component)
+{
+    return c->bit[component] != NONE && c->bit[component] / BLOCK == c->block;
+}
+
+static size_t word_of(const struct closing *c, uint32_t component)
+{
+    return c->bit[component] % BLOCK / WORD_BITS;
+}
+
+static uint64_t mask_of(const struct closing *c, uint32_t component)
+{
+    return UINT64_C(1) << (c->bit[component] % WORD_BITS);
+}
+
 static void weigh_bytes(struct closing *c, const uint32_t weights[BLOCK])
 {
     for (int byte = 0; byte < BYTES; byte++)
@@ -183,9 +213,9 @@ static uint32_t weigh(const struct closing *c, const uint64_t set[WORDS])
     return sum;
 }
 
-/* Is a component's own weight within its reach: does it have a cycle?  A set holds what lies below,
- * and the component itself for those above. */
-static void close_block(struct closing *c, uint32_t block)
+/* The sets of a block: what each component reaches, itself only where it has a cycle; then, for
+ * those above, itself. */
+static void close_block(struct closing *c, uint32_t block, void (*use)(struct closing *c))
 {
     uint32_t weights[BLOCK] = {0};
 
@@ -193,23 +223,23 @@ static void close_block(struct closing *c, uint32_t block)
         if (c->bit[i] / BLOCK == block && c->bit[i] != NONE)
             weights[c->bit[i] % BLOCK] = c->weight[i];
     weigh_bytes(c, weights);
+    c->block = block;
     for (uint32_t i = 0; i < c->j->n_components; i++) {
         uint64_t *set = c->sets[i];
-        bool own = c->bit[i] != NONE && c->bit[i] / BLOCK == block;
-        uint64_t mask = own ? UINT64_C(1) << (c->bit[i] % WORD_BITS) : 0;
 
         memset(set, 0, sizeof *c->sets);
         unite(c, i);
-        if (own && c->n_nodes[i] > 1)
-            set[c->bit[i] % BLOCK / WORD_BITS] |= mask;
-        if (c->weight[i])
-            c->reach[i] += weigh(c, set);
-        if (own)
-            set[c->bit[i] % BLOCK / WORD_BITS] |= mask;
+        if (has_bit_here(c, i))
+            set[word_of(c, i)] |= mask_of(c, i);
+        if (c->weight[i] && !c->memberships)
+            c->reach[i] +=
+                weigh(c, set) - (has_bit_here(c, i) && !has_cycle(c, i) ? c->weight[i] : 0);
     }
+    if (use)
+        use(c);
 }
 
-static void close_all(struct closing *c)
+static void close_all(struct closing *c, void (*use)(struct closing *c))
 {
     size_t n = c->j->n_components;
 
@@ -223,7 +253,7 @@ static void close_all(struct closing *c)
     c->reach = xcalloc(n, sizeof *c->reach);
     list_components(c);
     for (uint32_t block = 0; block * BLOCK < c->n_bits; block++)
-        close_block(c, block);
+        close_block(c, block, use);
 }
 
 static void closing_done(struct closing *c)
@@ -268,12 +298,12 @@ size_t reach_furthest(const struct hops *h, struct reach_peak peaks[], size_t ro
     size_t n = 0;
 
     join(&j);
-    close_all(&c);
+    close_all(&c, NULL);
     for (uint32_t i = 0; i < classes->n; i++) {
         const struct end_class *k = &classes->items[i];
         uint32_t component = j.component[i];
         /* An end does not reach itself, so a component with a cycle loses one. */
-        uint32_t reach = c.reach[component] - (c.n_nodes[component] > 1);
+        uint32_t reach = c.reach[component] - has_cycle(&c, component);
         struct reach_peak p = {classes->members[k->first], k->n, reach};
 
         if (!k->outside && reach)
@@ -282,4 +312,147 @@ size_t reach_furthest(const struct hops *h, struct reach_peak peaks[], size_t ro
     closing_done(&c);
     joining_done(&j);
     return n;
+}
+
+/* ---- all groups ---- */
+
+static int by_component(const void *a_, const void *b_)
+{
+    const struct membership *a = a_, *b = b_;
+
+    if (a->group != b->group)
+        return a->group < b->group ? -1 : 1;
+    if (a->component != b->component)
+        return a->component < b->component ? -1 : 1;
+    return (a->class > b->class) - (a->class < b->class);
+}
+
+/* Sorts, and joins what is of the same class. */
+static size_t join_memberships(struct membership *m, size_t n)
+{
+    size_t kept = 0;
+
+    if (n)
+        qsort(m, n, sizeof *m, by_component);
+    for (size_t i = 0; i < n; i++)
+        if (kept && by_component(&m[kept - 1], &m[i]) == 0)
+            m[kept - 1].n += m[i].n;
+        else
+            m[kept++] = m[i];
+    return kept;
+}
+
+static struct membership *list_memberships(const struct hops *h, const struct joining *j,
+                                           size_t *ret_n)
+{
+    const struct world *w = h->world;
+    struct membership *all = NULL;
+    size_t n = 0, room = 0;
+
+    for (uint32_t i = 0; i < w->inventory->n_endpoints; i++) {
+        uint32_t class = h->classes->of_endpoint[i];
+
+        for (size_t k = 0; k < w->n_words; k++)
+            for (uint64_t left = w->ends[i].groups.words[k]; left; left &= left - 1) {
+                uint32_t g = (uint32_t)(k * WORD_BITS + (size_t)__builtin_ctzll(left));
+
+                GROW(all, n, room);
+                all[n++] = (struct membership){g, j->component[class], class, 1};
+            }
+    }
+    *ret_n = join_memberships(all, n);
+    return all;
+}
+
+/* One end alone in a component with a cycle: that cycle leads it to itself. */
+static bool is_alone(const struct membership *m, const struct membership *end)
+{
+    return m->n == 1 && (m + 1 == end || m[1].group != m->group || m[1].component != m->component);
+}
+
+static bool is_first_of_component(const struct membership *start, const struct membership *m)
+{
+    return m == start || m[-1].component != m->component;
+}
+
+/* What one group reaches in this block: bits that some component has, and that more than one has.
+ */
+static void add_group(struct closing *c, const struct membership *start,
+                      const struct membership *end)
+{
+    uint64_t once[WORDS] = {0}, twice[WORDS] = {0};
+
+    for (const struct membership *m = start; m < end; m++) {
+        const uint64_t *set = c->sets[m->component];
+        bool own = has_bit_here(c, m->component) && !has_cycle(c, m->component);
+
+        if (!is_first_of_component(start, m))
+            continue;
+        for (size_t w = 0; w < WORDS; w++) {
+            uint64_t reached =
+                set[w] & ~(own && w == word_of(c, m->component) ? mask_of(c, m->component) : 0);
+
+            twice[w] |= once[w] & reached;
+            once[w] |= reached;
+        }
+    }
+    c->totals[start->group] += weigh(c, once);
+    for (const struct membership *m = start; m < end; m++)
+        if (has_bit_here(c, m->component) && has_cycle(c, m->component) &&
+            is_first_of_component(start, m) && is_alone(m, end) &&
+            (once[word_of(c, m->component)] & mask_of(c, m->component)) &&
+            !(twice[word_of(c, m->component)] & mask_of(c, m->component)))
+            c->totals[start->group]--;
+}
+
+static void add_groups(struct closing *c)
+{
+    const struct membership *end = c->memberships + c->n_memberships, *next;
+
+    for (const struct membership *m = c->memberships; m < end; m = next) {
+        for (next = m + 1; next < end && next->group == m->group;)
+            next++;
+        add_group(c, m, next);
+    }
+}
+
+/* Components whose ends get outside; edges go to smaller numbers. */
+static void find_outside(const struct closing *c, bool gets_out[])
+{
+    const struct joining *j = c->j;
+    const struct end_class *classes = j->nodes.h->classes->items;
+
+    for (uint32_t i = 0; i < j->n_components; i++)
+        for (uint32_t k = c->first[i]; k < c->first[i + 1]; k++) {
+            uint32_t node = c->members[k];
+            struct edges e = edges_of(&j->nodes, node);
+
+            gets_out[i] = gets_out[i] || (node < j->nodes.n_classes && classes[node].outside);
+            for (uint32_t x = 0; x < e.n && !gets_out[i]; x++)
+                gets_out[i] = gets_out[j->component[e.items[x] + e.add]];
+        }
+}
+
+void reach_totals(const struct hops *h, uint32_t totals[], bool outside[])
+{
+    struct joining j = {.nodes = {h, (uint32_t)h->classes->n, (uint32_t)h->n_segments,
+                                  (uint32_t)(h->classes->n + h->n_segments + h->graph->n_knots)}};
+    struct closing c = {.j = &j, .totals = totals};
+    CLEANUP(free_voidp) struct membership *memberships = NULL;
+    CLEANUP(free_voidp) void *memory = NULL;
+    bool *gets_out;
+
+    join(&j);
+    memory = xcalloc(j.n_components, sizeof *gets_out);
+    gets_out = memory;
+    memberships = list_memberships(h, &j, &c.n_memberships);
+    c.memberships = memberships;
+    memset(totals, 0, h->world->policy->n_groups * sizeof *totals);
+    memset(outside, 0, h->world->policy->n_groups * sizeof *outside);
+    close_all(&c, add_groups);
+    find_outside(&c, gets_out);
+    for (size_t i = 0; i < c.n_memberships; i++)
+        outside[c.memberships[i].group] |= gets_out[c.memberships[i].component];
+    closing_done(&c);
+    joining_done(&j);
 }
