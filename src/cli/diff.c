@@ -5,9 +5,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/load.h"
-#include "core/diff.h"
-#include "core/slices.h"
-#include "text/diff_report.h"
+#include "text/meaning.h"
 
 enum { OPTION_INVENTORY, OPTION_OLD_INVENTORY, OPTION_NOW };
 
@@ -29,22 +27,14 @@ static int load_one(struct loaded *l, const struct invocation *in, size_t arg,
 static int report(const struct invocation *in, const struct loaded *before,
                   const struct loaded *after)
 {
-    CLEANUP(diff_freep) struct diff *d = NULL;
-    struct buf b = BUF_INIT;
-    bool same;
+    struct meaning m;
+    bool same = meaning_of(before->world, after->world, &m);
 
-    if (diff_new(before->world, after->world, &d) < 0)
-        return complain(EXIT_INVALID, "the services of both policies overlap too often (%d)",
-                        SLICES_MAX_SERVICES);
-    same = diff_is_empty(d);
-    if (wants_document(in)) {
-        diff_report_json(&b, d);
-        print_json_text(in, buf_str(&b));
-    } else {
-        diff_report_text(&b, d, before->world, after->world);
-        (void)fputs(buf_str(&b), stdout);
-    }
-    buf_done(&b);
+    if (wants_document(in))
+        print_json_text(in, m.json);
+    else
+        (void)fputs(m.text, stdout);
+    meaning_done(&m);
     return same ? EXIT_OK : EXIT_DIFFERS;
 }
 

@@ -201,7 +201,7 @@ static int show_changes(const struct invocation *in, const struct radius *before
         reach_report_changes_json(&b, changes, n);
         print_json_text(in, buf_str(&b));
     } else {
-        reach_report_changes_text(&b, changes, n, CHANGES_SHOWN);
+        reach_report_changes_text(&b, "", changes, n, CHANGES_SHOWN);
         (void)fputs(buf_str(&b), stdout);
     }
     free(changes);

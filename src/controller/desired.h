@@ -37,11 +37,12 @@
 #include <stdint.h>
 
 #include "base/base.h"
-#include "controller/meaning.h"
+
 #include "core/compile.h"
 #include "core/diagnostics.h"
 #include "core/model.h"
 #include "store/store.h"
+#include "text/meaning.h"
 #include "text/policy.h"
 
 enum {

@@ -280,9 +280,9 @@ static void json_change(struct buf *b, const struct diff *d, const struct diff_c
     buf_printf(b, ", \"pairs\": %llu}", (unsigned long long)c->pairs);
 }
 
-void diff_report_json(struct buf *b, const struct diff *d)
+void diff_report_json_fields(struct buf *b, const struct diff *d)
 {
-    buf_printf(b, "{\"same\": %s, \"incomplete\": %s, \"changes\": [",
+    buf_printf(b, "\"same\": %s, \"incomplete\": %s, \"changes\": [",
                diff_is_empty(d) ? "true" : "false", d->incomplete ? "true" : "false");
     for (size_t i = 0; i < d->n_changes; i++) {
         put_comma(b, i);
@@ -300,5 +300,5 @@ void diff_report_json(struct buf *b, const struct diff *d)
         buf_printf(b, ", \"before\": \"%s\", \"after\": \"%s\"}", mode_name(d->modes[i].before),
                    mode_name(d->modes[i].after));
     }
-    buf_puts(b, "]}");
+    buf_puts(b, "]");
 }

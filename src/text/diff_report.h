@@ -16,5 +16,5 @@
 void diff_report_text(struct buf *b, const struct diff *d, const struct world *before,
                       const struct world *after);
 
-/* {same, incomplete, changes, added, removed, modes} */
-void diff_report_json(struct buf *b, const struct diff *d);
+/* The fields of an object: same, incomplete, changes, added, removed, modes. */
+void diff_report_json_fields(struct buf *b, const struct diff *d);

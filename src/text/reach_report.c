@@ -140,15 +140,17 @@ static void put_change(struct buf *b, const struct reach_change *c)
     buf_putc(b, '\n');
 }
 
-void reach_report_changes_text(struct buf *b, const struct reach_change changes[], size_t n,
-                               size_t max)
+void reach_report_changes_text(struct buf *b, const char *mark, const struct reach_change changes[],
+                               size_t n, size_t max)
 {
     if (!n)
-        buf_puts(b, "no group reaches more or less\n");
-    for (size_t i = 0; i < n && i < max; i++)
+        buf_printf(b, "%sno group reaches more or less\n", mark);
+    for (size_t i = 0; i < n && i < max; i++) {
+        buf_puts(b, mark);
         put_change(b, &changes[i]);
+    }
     if (n > max)
-        buf_printf(b, "and %zu more groups\n", n - max);
+        buf_printf(b, "%sand %zu more groups\n", mark, n - max);
 }
 
 void reach_report_changes_json(struct buf *b, const struct reach_change changes[], size_t n)

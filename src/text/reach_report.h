@@ -28,7 +28,8 @@ void reach_report_peaks_text(struct buf *b, const struct inventory *inv,
 void reach_report_peaks_json(struct buf *b, const struct inventory *inv,
                              const struct reach_peak peaks[], size_t n);
 
-/* One line for each of the first 'max'; "no group reaches more or less" when there is none. */
-void reach_report_changes_text(struct buf *b, const struct reach_change changes[], size_t n,
-                               size_t max);
+/* One line for each of the first 'max', behind the mark; "no group reaches more or less" when there
+ * is none. */
+void reach_report_changes_text(struct buf *b, const char *mark, const struct reach_change changes[],
+                               size_t n, size_t max);
 void reach_report_changes_json(struct buf *b, const struct reach_change changes[], size_t n);

@@ -12,6 +12,7 @@ from test_controller import (CLI, INVENTORY, POLICY, controller,  # noqa: F401
 
 POLICY_2 = POLICY + "  - {id: back, from: db, to: web, service: tcp/80, why: news, owner: shop}\n"
 GAIN = "+ db may reach web by tcp/80: back, 1 pair\n"
+REACH = "> db reach +1 endpoint in 1 hop (0, now 1)\n"
 HOLDS = """tests:
   - {from: web1, to: db1, service: postgres, expect: allow, by: shop-db}
 """
@@ -170,7 +171,7 @@ def test_a_dry_run_says_what_policy_diff_says_and_changes_nothing(controller, fi
     new.write_text(POLICY_2)
     before = versions(controller)
     expected = offline_diff(policy, new, inventory)
-    assert expected == GAIN
+    assert expected == GAIN + REACH
     done = controller.cli("apply", str(new), "--dry-run")
     assert done.stdout == expected + "good; nothing was changed\n"
     document = json.loads(controller.cli("apply", str(new), "--dry-run", "-o", "json").stdout)

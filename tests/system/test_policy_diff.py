@@ -45,7 +45,12 @@ def test_each_line_says_who_gains_or_loses_what_and_by_which_rule(tmp_path):
         "+ pc1, pc2 may reach web by https: shop-front, 2 pairs",
         "- jump-hosts may no longer reach 8 endpoints and addresses outside by admin as a user like "
         "ops-1: was ops-from-jump, now default, 12 pairs",
-        "= mode of pc1, pc2, pc3: test, now enforce"]
+        "= mode of pc1, pc2, pc3: test, now enforce",
+        "> jump-hosts reach -6 endpoints in 3 hops (8, now 2)",
+        "> db reach -2 endpoints in 2 hops (3, now 1)",
+        "> fix-it reach -2 endpoints in 2 hops (4, now 2)",
+        "> office reach -2 endpoints in 3 hops (5, now 3)",
+        "> web reach -2 endpoints in 2 hops (3, now 1)"]
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -66,7 +71,8 @@ def test_other_words_names_and_order_are_no_change(tmp_path):
     done = diff(SHOP, new)
     assert (done.returncode, done.stdout) == (0, "no change in meaning\n")
     assert json.loads(diff(SHOP, new, "-o", "json").stdout) == {
-        "same": True, "incomplete": False, "changes": [], "added": [], "removed": [], "modes": []}
+        "same": True, "incomplete": False, "changes": [], "added": [], "removed": [], "modes": [],
+        "reach": []}
 
 
 def test_an_inventory_that_changed_is_compared_too(tmp_path):
@@ -74,7 +80,10 @@ def test_an_inventory_that_changed_is_compared_too(tmp_path):
     lines = diff(SHOP, SHOP, "--old-inventory", was).stdout.splitlines()
     # pc3 is a suspect now: what its test mode only reported is denied, in both directions.
     other = "by any service that no other rule names: was default, now quarantine, 6 pairs"
-    assert sorted(lines) == [
+    assert [line for line in lines if line[0] == ">"] == [
+        "> db reach -1 endpoint in 2 hops (4, now 3)", "> fix-it reach -1 endpoint in 2 hops (5, now 4)",
+        "> jump-hosts reach -1 endpoint in 1 hop (9, now 8)", "> web reach -1 endpoint in 2 hops (4, now 3)"]
+    assert sorted(line for line in lines if line[0] != ">") == [
         "+ pc3 may reach fix-it by https: only-remediation, 1 pair",
         "- jump-hosts may no longer reach pc3 by admin as a user like ops-1: was ops-from-jump, "
         "now quarantine, 1 pair",
