@@ -12,5 +12,6 @@ extern const struct command_table apply_commands;    /* apply.c: what changes it
 extern const struct command_table format_commands;   /* format.c: policy fmt */
 extern const struct command_table language_commands; /* language.c: policy schema */
 extern const struct command_table diff_commands;     /* diff.c: policy diff */
+extern const struct command_table coverage_commands; /* coverage.c: policy coverage */
 extern const struct command_table prove_commands;    /* prove.c: policy prove, policy radius */
 extern const struct command_table template_commands; /* template.c: policy template */

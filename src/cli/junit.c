@@ -4,6 +4,7 @@
 
 #include "core/proof.h"
 #include "sys/file.h"
+#include "text/coverage_report.h"
 #include "text/junit.h"
 #include "text/proof_report.h"
 
@@ -19,25 +20,6 @@ static void add_findings(struct junit *j, const struct loaded *l, const char *ki
                d->n ? d->items[0].message : NULL, buf_str(&text));
 }
 
-/* "web1 to db1 by postgres: allow" */
-static void name_test(struct buf *b, const struct policy *p, const struct policy_test *t)
-{
-    buf_printf(b, "%s", t->from.name);
-    if (t->process)
-        buf_printf(b, " %s", t->process);
-    if (t->user)
-        buf_printf(b, " as %s", t->user);
-    buf_printf(b, " to %s", t->to.name);
-    if (t->served_by)
-        buf_printf(b, " %s", t->served_by);
-    buf_printf(b, " by %s", p->services[t->service].name);
-    if (t->modbus >= 0)
-        buf_printf(b, " function %d", t->modbus);
-    buf_printf(b, ": %s", verdict_name(t->expect));
-    if (t->by)
-        buf_printf(b, " by %s", t->by);
-}
-
 static void add_tests(struct junit *j, const struct loaded *l)
 {
     for (size_t i = 0; i < l->policy->n_tests; i++) {
@@ -45,7 +27,7 @@ static void add_tests(struct junit *j, const struct loaded *l)
         CLEANUP(buf_done) struct buf name = BUF_INIT;
         const struct policy_test *t = &l->policy->tests[i];
 
-        name_test(&name, l->policy, t);
+        test_write_name(&name, l->policy, t);
         if (l->has_inventory) {
             (void)policy_run_test(l->world, i, d); /* Its findings say it. */
             add_findings(j, l, "tests", buf_str(&name), &t->place, JUNIT_FAILED, d);
