@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* prove.c - policy prove and policy radius: what somebody who owns a box can reach */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,26 +45,20 @@ static int prove_all(const struct invocation *in, const struct policy *p, const 
     CLEANUP(buf_done) struct buf b = BUF_INIT;
     size_t held = 0;
 
-    buf_puts(&b, wants_document(in) ? "[" : "");
+    if (wants_document(in)) {
+        held = proof_report_all_json(&b, h);
+        print_json_text(in, buf_str(&b));
+        return held == p->n_proofs ? EXIT_OK : EXIT_DIFFERS;
+    }
     for (size_t i = 0; i < p->n_proofs; i++) {
         struct proof_result r;
 
         proof_run(h, &p->proofs[i], &r);
         held += r.holds;
-        if (wants_document(in)) {
-            buf_puts(&b, i ? ", " : "");
-            proof_report_json(&b, p, &p->proofs[i], &r);
-        } else {
-            proof_report_text(&b, p, &p->proofs[i], &r);
-        }
+        proof_report_text(&b, p, &p->proofs[i], &r);
         proof_result_done(&r);
     }
-    if (wants_document(in)) {
-        buf_putc(&b, ']');
-        print_json_text(in, buf_str(&b));
-    } else {
-        (void)printf("%s%zu of %zu proofs hold\n", buf_str(&b), held, p->n_proofs);
-    }
+    (void)printf("%s%zu of %zu proofs hold\n", buf_str(&b), held, p->n_proofs);
     return held == p->n_proofs ? EXIT_OK : EXIT_DIFFERS;
 }
 
@@ -105,27 +100,16 @@ static int radius_load(struct radius *r, const struct invocation *in)
     return code;
 }
 
-struct start { /* What --from names. */
-    const struct group *group;
-    const struct endpoint *endpoint;
-};
-
-static int find_start(const struct radius *r, const char *name, struct start *ret)
+static int find_start(const struct world *w, const char *name, struct reach_start *ret)
 {
-    const char *colon = strchr(name, ':');
-    size_t kind = colon ? (size_t)(colon - name) : 0;
-    bool group = !colon || (kind == 5 && memcmp(name, "group", kind) == 0);
-    bool endpoint = !colon || (kind == 8 && memcmp(name, "endpoint", kind) == 0);
-    const char *rest = colon ? colon + 1 : name;
+    int r = reach_start_find(w, name, ret);
 
-    *ret = (struct start){group ? policy_group(r->loaded.policy, rest) : NULL,
-                          endpoint ? inventory_endpoint(r->loaded.inventory, rest) : NULL};
-    if (ret->group && ret->endpoint)
+    if (r == -ENOTUNIQ)
         return complain(EXIT_USAGE,
                         "\"%s\" is a group and an endpoint; say --from group:%s or "
                         "--from endpoint:%s",
-                        rest, rest, rest);
-    if (!ret->group && !ret->endpoint)
+                        name, name, name);
+    if (r < 0)
         return complain(EXIT_NOT_FOUND,
                         "\"%s\" for --from; expected a group of the policy or an endpoint of the "
                         "inventory",
@@ -133,41 +117,22 @@ static int find_start(const struct radius *r, const char *name, struct start *re
     return EXIT_OK;
 }
 
-static void reach_from(const struct radius *r, const struct start *s, struct reach_subject *subject,
-                       struct reach *ret)
-{
-    const struct policy *p = r->loaded.policy;
-    const struct inventory *inv = r->loaded.inventory;
-
-    if (s->group) {
-        uint32_t g = (uint32_t)(s->group - p->groups);
-
-        *subject = (struct reach_subject){s->group->name, r->loaded.world->n_members[g]};
-        reach_of_group(r->hops, g, ret);
-    } else {
-        assert(s->endpoint); /* find_start() found one of them. */
-        *subject = (struct reach_subject){s->endpoint->name, 1};
-        reach_of_endpoint(r->hops, (uint32_t)(s->endpoint - inv->endpoints), ret);
-    }
-}
-
 static int show_one(const struct invocation *in, const struct radius *r, const char *from,
                     size_t max_hops)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
-    struct reach_subject subject;
+    struct reach_start s;
     struct reach reach;
-    struct start s;
-    int code = find_start(r, from, &s);
+    int code = find_start(r->loaded.world, from, &s);
 
     if (code != EXIT_OK)
         return code;
-    reach_from(r, &s, &subject, &reach);
+    reach_of(r->hops, &s, &reach);
     if (wants_document(in)) {
-        reach_report_json(&b, r->loaded.inventory, &subject, &reach, max_hops);
+        reach_report_json(&b, r->loaded.inventory, &s, &reach, max_hops);
         print_json_text(in, buf_str(&b));
     } else {
-        reach_report_text(&b, r->loaded.inventory, &subject, &reach, max_hops);
+        reach_report_text(&b, r->loaded.inventory, &s, &reach, max_hops);
         (void)fputs(buf_str(&b), stdout);
     }
     reach_done(&reach);

@@ -2,6 +2,8 @@
 /* Counts what walks arrive at; see reach.h.  reach_furthest() is in reach_furthest.c. */
 #include "core/reach.h"
 
+#include <errno.h>
+
 #include "core/hop_walk.h"
 
 struct owned {        /* By class: */
@@ -128,4 +130,44 @@ void reach_done(struct reach *r)
     free(r->hop_of);
     free(r->by_hop);
     *r = (struct reach){.hop_of = NULL};
+}
+
+/* ---- by name ---- */
+
+/* What stands behind the prefix, or NULL. */
+static const char *behind(const char *name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+
+    return strncmp(name, prefix, n) == 0 ? name + n : NULL;
+}
+
+int reach_start_find(const struct world *w, const char *name, struct reach_start *ret_s)
+{
+    const char *group = behind(name, "group:"), *endpoint = behind(name, "endpoint:");
+    struct reach_start s = {.n_endpoints = 1};
+
+    if (!group && !endpoint)
+        group = endpoint = name; /* No name has a colon. */
+    if (group)
+        s.group = policy_group(w->policy, group);
+    if (endpoint)
+        s.endpoint = inventory_endpoint(w->inventory, endpoint);
+    if (s.group && s.endpoint)
+        return -ENOTUNIQ;
+    if (!s.group && !s.endpoint)
+        return -ENOENT;
+    if (s.group)
+        s.n_endpoints = w->n_members[s.group - w->policy->groups];
+    s.name = s.group ? s.group->name : s.endpoint->name;
+    *ret_s = s;
+    return 0;
+}
+
+void reach_of(const struct hops *h, const struct reach_start *s, struct reach *ret_r)
+{
+    if (s->group)
+        reach_of_group(h, (uint32_t)(s->group - h->world->policy->groups), ret_r);
+    else
+        reach_of_endpoint(h, (uint32_t)(s->endpoint - h->world->inventory->endpoints), ret_r);
 }

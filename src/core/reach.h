@@ -31,6 +31,18 @@ void reach_done(struct reach *r);
 void reach_of_group(const struct hops *h, uint32_t group, struct reach *ret_r);
 void reach_of_endpoint(const struct hops *h, uint32_t endpoint, struct reach *ret_r);
 
+struct reach_start { /* What fell, by name. */
+    const char *name;
+    const struct group *group; /* NULL: an endpoint. */
+    const struct endpoint *endpoint;
+    uint32_t n_endpoints; /* 0: a group of the outside, or without members. */
+};
+
+/* "NAME", "group:NAME" or "endpoint:NAME".  -ENOENT: there is none.  -ENOTUNIQ: both are called so.
+ */
+int reach_start_find(const struct world *w, const char *name, struct reach_start *ret_s);
+void reach_of(const struct hops *h, const struct reach_start *s, struct reach *ret_r);
+
 struct reach_peak {
     uint32_t endpoint; /* One of those alike, the first by name. */
     uint32_t n_alike;  /* With it. */

@@ -104,3 +104,22 @@ void proof_report_json(struct buf *b, const struct policy *policy, const struct 
                "\"kinds_of_service\": %zu, \"rules\": %zu}}",
                r->n_endpoints, r->n_outside, r->n_classes, r->n_slices, r->n_rules);
 }
+
+size_t proof_report_all_json(struct buf *b, const struct hops *h)
+{
+    const struct policy *p = h->world->policy;
+    size_t held = 0;
+
+    buf_putc(b, '[');
+    for (size_t i = 0; i < p->n_proofs; i++) {
+        struct proof_result r;
+
+        proof_run(h, &p->proofs[i], &r);
+        held += r.holds;
+        buf_puts(b, i ? ", " : "");
+        proof_report_json(b, p, &p->proofs[i], &r);
+        proof_result_done(&r);
+    }
+    buf_putc(b, ']');
+    return held;
+}

@@ -19,3 +19,6 @@ void proof_report_text(struct buf *b, const struct policy *policy, const struct 
 /* {kind, name, file, line, holds, hops, over} */
 void proof_report_json(struct buf *b, const struct policy *policy, const struct proof *p,
                        const struct proof_result *r);
+
+/* An array of these, for all proofs of the policy; returns how many hold. */
+size_t proof_report_all_json(struct buf *b, const struct hops *h);

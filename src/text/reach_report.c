@@ -41,17 +41,17 @@ static size_t limit(const struct reach *r, size_t max_hops)
     return max_hops && max_hops < r->n_hops ? max_hops : r->n_hops;
 }
 
-void reach_report_text(struct buf *b, const struct inventory *inv, const struct reach_subject *s,
+void reach_report_text(struct buf *b, const struct inventory *inv, const struct reach_start *s,
                        const struct reach *r, size_t max_hops)
 {
     size_t n = limit(r, max_hops);
     uint32_t reached = count_within(r, n);
 
     buf_puts(b, s->name);
-    if (!s->n_endpoints)
+    if (s->group && s->group->kind == GROUP_OUTSIDE)
         buf_puts(b, " (outside)");
-    else if (s->n_endpoints > 1)
-        buf_printf(b, " (%u endpoints)", s->n_endpoints);
+    else if (s->group)
+        buf_printf(b, " (%u endpoint%s)", s->n_endpoints, plural(s->n_endpoints));
     buf_printf(b, " reaches %u endpoint%s%s\n", reached, plural(reached), reached ? ":" : "");
     for (size_t i = 0; i < n; i++) {
         if (!r->by_hop[i])
@@ -64,7 +64,7 @@ void reach_report_text(struct buf *b, const struct inventory *inv, const struct 
         buf_printf(b, "  and what is outside, in %u hop%s\n", r->outside_at, plural(r->outside_at));
 }
 
-void reach_report_json(struct buf *b, const struct inventory *inv, const struct reach_subject *s,
+void reach_report_json(struct buf *b, const struct inventory *inv, const struct reach_start *s,
                        const struct reach *r, size_t max_hops)
 {
     size_t n = limit(r, max_hops);

@@ -12,15 +12,10 @@
 #include "base/buf.h"
 #include "core/reach.h"
 
-struct reach_subject {
-    const char *name;
-    uint32_t n_endpoints; /* That fell; 0: a group of the outside. */
-};
-
 /* 'max_hops' 0: all. */
-void reach_report_text(struct buf *b, const struct inventory *inv, const struct reach_subject *s,
+void reach_report_text(struct buf *b, const struct inventory *inv, const struct reach_start *s,
                        const struct reach *r, size_t max_hops);
-void reach_report_json(struct buf *b, const struct inventory *inv, const struct reach_subject *s,
+void reach_report_json(struct buf *b, const struct inventory *inv, const struct reach_start *s,
                        const struct reach *r, size_t max_hops);
 
 void reach_report_peaks_text(struct buf *b, const struct inventory *inv,

@@ -612,6 +612,35 @@ def test_every_route_for_every_role(controller):
     assert c.https("PATCH", "/status", tokens["admin"])[0] in (405, 501)
 
 
+def test_questions_about_the_policy_in_force_are_answered_as_offline(controller, tmp_path):
+    shop = (ROOT / "docs/examples/shop.yaml").read_text()
+    shop = shop.replace("expires: 2027-06-30", "expires: 2020-06-30")  # A finding.
+    shop = shop[:shop.index("\ntests:")] + shop[shop.index("\nprove:"):]
+    inventory = ROOT / "docs/examples/shop-inventory.yaml"
+    (tmp_path / "policy.yaml").write_text(shop)
+    controller.apply(shop, inventory.read_text())
+
+    def offline(*args):
+        done = subprocess.run([str(CLI), *args, "--inventory", str(inventory), "-o", "json"], text=True,
+                              cwd=tmp_path, capture_output=True)
+        return json.loads(done.stdout)
+
+    def without_files(items):
+        return [{k: v for k, v in x.items() if k != "file"} for x in items]
+    proofs = controller.good("GET", "/policy/proofs")
+    assert without_files(proofs) == without_files(offline("policy", "prove", "policy.yaml"))
+    assert [p["holds"] for p in proofs] == [True, True]
+    findings = controller.good("GET", "/policy/findings")
+    assert without_files(findings) == without_files(offline("check", "policy.yaml")["findings"])
+    assert "W-EXPIRED" in [f["code"] for f in findings]
+    assert controller.good("GET", "/policy/radius") == offline("policy", "radius", "policy.yaml")
+    one = controller.good("GET", "/policy/radius?from=office&hops=2")
+    assert one == offline("policy", "radius", "policy.yaml", "--from", "office", "--hops", "2")
+    assert one["reached"] > 0
+    for query, status in (("from=nobody", 404), ("from=office&hops=0", 400), ("hops=2", 400)):
+        assert controller.ask("GET", f"/policy/radius?{query}")[0] == status, query
+
+
 def test_a_revoked_token_is_refused(controller):
     token = controller.good("POST", "/tokens", {"kind": "api", "name": "x", "role": "viewer"})["token"]
     assert controller.https("GET", "/status", token)[0] == 200

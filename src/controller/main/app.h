@@ -50,6 +50,11 @@ void get_services(void *user, const struct http_request *q, struct http_response
 void post_quarantine(void *user, const struct http_request *q, struct http_response *a);
 void post_release(void *user, const struct http_request *q, struct http_response *a);
 
+/* Handlers of routes_questions.c. */
+void get_findings(void *user, const struct http_request *q, struct http_response *a);
+void get_proofs(void *user, const struct http_request *q, struct http_response *a);
+void get_radius(void *user, const struct http_request *q, struct http_response *a);
+
 /* A problem for a negative result of store, desired and their like. */
 void app_fail(struct http_response *a, int error, const char *what);
 
