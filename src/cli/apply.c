@@ -97,12 +97,20 @@ static int send_change(const struct invocation *in, const json_t *body, struct a
 
 /* ---- what it would mean, and the question ---- */
 
+/* At most 'max' changes; what they do to the reach of groups (text/meaning.h) is told in any case.
+ */
 static void print_meaning(FILE *f, const char *text, size_t max)
 {
-    size_t left = print_lines(f, text, max);
+    const char *reach = strstr(text, "\n> ");
+    CLEANUP(buf_done) struct buf changes = BUF_INIT;
+    size_t left;
 
+    buf_add(&changes, text, reach ? (size_t)(reach + 1 - text) : strlen(text));
+    left = print_lines(f, buf_str(&changes), max);
     if (left)
         (void)fprintf(f, "… and %zu more; --dry-run shows all\n", left);
+    if (reach)
+        (void)print_lines(f, reach + 1, SIZE_MAX);
 }
 
 /* Only "y" and "yes" are yes; so is the end of the input not. */
@@ -281,6 +289,30 @@ static int run_confirm(const struct invocation *in)
     return r;
 }
 
+/* What changed from a version to another, or to what is in force. */
+static int run_policy_changes(const struct invocation *in)
+{
+    CLEANUP(answer_done) struct answer a = {.json = NULL};
+    CLEANUP(buf_done) struct buf path = BUF_INIT;
+    uint64_t version;
+    int r;
+
+    for (size_t i = 0; i < in->n_args; i++)
+        if (number_parse(in->args[i], strlen(in->args[i]), INT64_MAX, &version) < 0)
+            return complain(EXIT_USAGE, "%s: expected a version; see \"suimitsu policy history\"",
+                            in->args[i]);
+    buf_printf(&path, "/api/v1/policy/diff?from=%s", in->args[0]);
+    if (in->n_args > 1)
+        buf_printf(&path, "&to=%s", in->args[1]);
+    r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
+    if (r != EXIT_OK)
+        return r;
+    if (!print_document(in, json_object_get(a.json, "diff")))
+        print_meaning(stdout, text_of(a.json, "diff_text"), SIZE_MAX);
+    return json_is_true(json_object_get(json_object_get(a.json, "diff"), "same")) ? EXIT_OK
+                                                                                  : EXIT_DIFFERS;
+}
+
 static const struct option_spec rollback_options[] = {
     CLIENT_OPTIONS,
     {"confirm", 0, "TIME", "roll back again unless confirmed within TIME"},
@@ -334,6 +366,17 @@ static const struct command commands[] = {
      .help = "Keep what was applied with --confirm.",
      COMMAND_OPTIONS(only_client),
      .run = run_confirm},
+    {.name = "policy changes",
+     .arguments = "VERSION [VERSION]",
+     .summary = "who gained and who lost what since a version",
+     .help = "Compares an older version of the policy with another, or with what is in force, as "
+             "\"policy diff\" does,\nboth over the inventory of now; 0 is before the "
+             "first.\n\nExit code 0: no change in "
+             "meaning; 1: there is one; 4: no such version.",
+     COMMAND_OPTIONS(only_client),
+     .min_args = 1,
+     .max_args = 2,
+     .run = run_policy_changes},
     {.name = "policy rollback",
      .arguments = "VERSION",
      .summary = "apply an older version again",

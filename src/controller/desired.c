@@ -11,13 +11,11 @@
 #include "base/log.h"
 #include "controller/audit.h"
 #include "controller/json.h"
+#include "controller/versions.h"
 #include "core/lint.h"
 #include "core/proof.h"
 
 enum { KEY_SIZE = 96, MAX_LISTENERS = 4 };
-
-static const char learn_all[] = "suimitsu: 1\nmode: {default: learn}\nallow: []\n";
-static const char nobody[] = "suimitsu-inventory: 1\nendpoints: {}\n";
 
 struct desired {
     struct store *store;
@@ -97,70 +95,6 @@ const struct world *desired_world(struct desired *d, int64_t now_s)
     return d->world;
 }
 
-static const char *version_key(const char *what, uint64_t version, char key[KEY_SIZE])
-{
-    (void)snprintf(key, KEY_SIZE, "%s/%016" PRIu64, what, version);
-    return key;
-}
-
-/* Lists of versions are made from documents without texts. */
-static const char *log_key(const char *what, uint64_t version, char key[KEY_SIZE])
-{
-    (void)snprintf(key, KEY_SIZE, "%s-log/%016" PRIu64, what, version);
-    return key;
-}
-
-/* The files of a stored version, borrowed from its document. */
-struct files {
-    json_t *document;
-    struct source *sources;
-    size_t n;
-};
-
-static void files_done(struct files *f)
-{
-    json_decref(f->document);
-    free(f->sources);
-}
-
-static void files_of(json_t *document, struct files *f)
-{
-    const json_t *list = json_object_get(document, "files"), *file;
-    size_t i;
-
-    f->document = document;
-    f->sources = xcalloc(json_array_size(list), sizeof(*f->sources));
-    json_array_foreach(list, i, file)
-    {
-        f->sources[f->n].name = json_text(file, "name");
-        f->sources[f->n].data = json_text(file, "text");
-        f->sources[f->n].size = strlen(f->sources[f->n].data);
-        f->n++;
-    }
-}
-
-static int stored_files(struct desired *d, const char *what, uint64_t version, struct files *f)
-{
-    json_t *document = NULL;
-    int r;
-
-    if (version == 0) {
-        bool is_policy = strcmp(what, "policy") == 0;
-
-        f->sources = xcalloc(1, sizeof(*f->sources));
-        f->sources[0].name = "built-in.yaml";
-        f->sources[0].data = is_policy ? learn_all : nobody;
-        f->sources[0].size = strlen(f->sources[0].data);
-        f->n = 1;
-        return 0;
-    }
-    r = desired_version(d, what, version, &document);
-    if (r < 0)
-        return r;
-    files_of(document, f);
-    return 0;
-}
-
 static enum trust trust_parse(const char *name)
 {
     return strcmp(name, "black") == 0  ? TRUST_BLACK
@@ -187,8 +121,8 @@ static int overlay_trust(struct desired *d, struct inventory *inventory)
 }
 
 /* Reads; the result is neither checked nor compiled yet. */
-static int read_generation(struct desired *d, const struct files *policy,
-                           const struct files *inventory, struct diagnostics *diagnostics,
+static int read_generation(struct desired *d, const struct version_files *policy,
+                           const struct version_files *inventory, struct diagnostics *diagnostics,
                            struct generation **ret_g)
 {
     CLEANUP(generation_freep) struct generation *g = xcalloc(1, sizeof(*g));
@@ -245,15 +179,6 @@ static int try_to_compile(struct desired *d, const struct generation *g, int64_t
     return compile(g->policy, g->inventory, &options, ret_c, ret_what);
 }
 
-static void put_json(struct store_transaction *t, const char *key, const json_t *document)
-{
-    CLEANUP(free_voidp) char *bytes = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
-
-    if (!bytes)
-        abort(); /* Out of memory. */
-    store_put(t, key, bytes, strlen(bytes));
-}
-
 static void put_head(struct desired *d, struct store_transaction *t, const struct desired_head *h)
 {
     CLEANUP(json_decrefp)
@@ -265,7 +190,7 @@ static void put_head(struct desired *d, struct store_transaction *t, const struc
         (json_int_t)h->confirm_inventory, "confirm_deadline_s", (json_int_t)h->confirm_deadline_s);
 
     store_expect(t, "desired/head", d->head_stored);
-    put_json(t, "desired/head", document);
+    version_put_json(t, "desired/head", document);
 }
 
 static int get_head(struct desired *d)
@@ -351,20 +276,20 @@ static void clear_confirm(struct desired_head *h)
 static int renew(struct desired *d, struct desired_head head, int64_t now_s,
                  struct store_transaction *t, const char **ret_what)
 {
-    CLEANUP(files_done) struct files policy = {.document = NULL};
-    CLEANUP(files_done) struct files inventory = {.document = NULL};
+    CLEANUP(version_files_done) struct version_files policy = {.document = NULL};
+    CLEANUP(version_files_done) struct version_files inventory = {.document = NULL};
     CLEANUP(diagnostics_freep) struct diagnostics *ignored = diagnostics_new();
     CLEANUP(generation_freep) struct generation *g = NULL;
     CLEANUP(compiled_freep) struct compiled *tried = NULL;
     int r;
 
     *ret_what = "a stored policy or inventory cannot be read";
-    r = stored_files(d, "policy", head.policy, &policy);
+    r = version_files_get(d->store, "policy", head.policy, &policy);
     if (r == 0)
-        r = stored_files(d, "inventory", head.inventory, &inventory);
+        r = version_files_get(d->store, "inventory", head.inventory, &inventory);
     if (r == 0)
         r = read_generation(d, &policy, &inventory, ignored, &g);
-    if (r < 0)
+    if (r < 0 || !g)
         return r == -EBADMSG || r == -ENOENT ? -EUCLEAN : r;
     r = try_to_compile(d, g, now_s, &tried, ret_what);
     if (r < 0)
@@ -432,81 +357,6 @@ int desired_open(struct store *s, const struct program_lifeline *lifeline, size_
     return 0;
 }
 
-static json_t *document_of(const char *what, uint64_t version, const struct source *sources,
-                           size_t n, const struct desired_change *c, int64_t now_s)
-{
-    char when[DATE_TEXT_SIZE];
-    json_t *files = json_array();
-    size_t total = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        json_t *file = json_pack("{s:s,s:s%}", "name", sources[i].name, "text", sources[i].data,
-                                 sources[i].size);
-
-        total += sources[i].size;
-        if (!file || json_array_append_new(files, file) < 0 || total > DESIRED_DOCUMENT_MAX) {
-            json_decref(files);
-            return NULL;
-        }
-    }
-    return json_pack("{s:s,s:I,s:s,s:o,s:o,s:o}", "kind", what, "version", (json_int_t)version,
-                     "time", date_format_time(now_s, when), "actor", json_any_text(c->actor),
-                     "comment", json_any_text(c->comment), "files", files);
-}
-
-static int put_version(struct store_transaction *t, const char *what, uint64_t version,
-                       const struct source *sources, size_t n, const struct desired_change *c,
-                       int64_t now_s)
-{
-    CLEANUP(json_decrefp) json_t *document = document_of(what, version, sources, n, c, now_s);
-    char key[KEY_SIZE];
-
-    if (!document)
-        return -E2BIG;
-    put_json(t, version_key(what, version, key), document);
-    (void)json_object_del(document, "files"); /* The rest is the history's line. */
-    put_json(t, log_key(what, version, key), document);
-    return 0;
-}
-
-static void digest_files(const struct source *sources, size_t n, char digest[AUDIT_DIGEST_SIZE])
-{
-    CLEANUP(buf_done) struct buf all = BUF_INIT;
-
-    for (size_t i = 0; i < n; i++) {
-        buf_add(&all, sources[i].name, strlen(sources[i].name) + 1);
-        buf_be64(&all, sources[i].size);
-        buf_add(&all, sources[i].data, sources[i].size);
-    }
-    (void)audit_digest(buf_str(&all), all.size, digest);
-}
-
-/* Forgets the oldest version beyond the history, unless it is in use. */
-static int prune(struct desired *d, struct store_transaction *t, const char *what,
-                 const struct desired_head *head)
-{
-    CLEANUP(json_decrefp) json_t *versions = NULL;
-    uint64_t used[] = {head->policy, head->inventory, head->confirm_policy,
-                       head->confirm_inventory};
-    uint64_t oldest;
-    char key[KEY_SIZE];
-    size_t n;
-    int r = desired_versions(d, what, &versions);
-
-    if (r < 0)
-        return r;
-    n = json_array_size(versions);
-    if (n < DESIRED_HISTORY)
-        return 0;
-    oldest = json_uint(json_array_get(versions, n - 1), "version");
-    for (size_t i = 0; i < ARRAY_SIZE(used); i++)
-        if (used[i] == oldest)
-            return 0;
-    store_delete(t, version_key(what, oldest, key));
-    store_delete(t, log_key(what, oldest, key));
-    return 0;
-}
-
 static bool is_forced(const struct desired_outcome *o)
 {
     return o->failed_tests || o->failed_proofs;
@@ -537,32 +387,62 @@ static int audit_change(struct desired *d, struct store_transaction *t,
     return audit_add(d->store, t, &entry);
 }
 
+struct documents { /* What a change starts from, and what it becomes. */
+    struct version_files old_policy, old_inventory, policy, inventory;
+};
+
+static void documents_done(struct documents *x)
+{
+    version_files_done(&x->old_policy);
+    version_files_done(&x->old_inventory);
+    version_files_done(&x->policy);
+    version_files_done(&x->inventory);
+}
+
+static int get_documents(struct desired *d, const struct desired_change *c, struct documents *x)
+{
+    int r = version_files_get(d->store, "policy", d->head.policy, &x->old_policy);
+
+    if (r == 0)
+        r = version_files_get(d->store, "inventory", d->head.inventory, &x->old_inventory);
+    if (r < 0)
+        return r;
+    version_files_borrow(&x->policy, c->policy ? c->policy : x->old_policy.sources,
+                         c->policy ? c->n_policy : x->old_policy.n);
+    version_files_borrow(&x->inventory, c->inventory ? c->inventory : x->old_inventory.sources,
+                         c->inventory ? c->n_inventory : x->old_inventory.n);
+    return 0;
+}
+
+static int put_version(struct desired *d, struct store_transaction *t, const char *what,
+                       const struct version_files *f, const struct desired_head *head,
+                       const struct version_note *note)
+{
+    const uint64_t used[] = {head->policy, head->inventory, head->confirm_policy,
+                             head->confirm_inventory};
+    int r = version_put(t, what, head->revision, f, note);
+
+    return r < 0 ? r : version_prune(d->store, t, what, used, ARRAY_SIZE(used));
+}
+
 static int add_documents(struct desired *d, struct store_transaction *t,
                          const struct desired_change *c, const struct desired_outcome *o,
-                         const struct files *old_policy, const struct files *old_inventory,
-                         struct desired_head *head, int64_t now_s)
+                         const struct documents *x, struct desired_head *head, int64_t now_s)
 {
+    const struct version_note note = {c->actor, c->comment, now_s};
     char before[AUDIT_DIGEST_SIZE], after[AUDIT_DIGEST_SIZE];
     int r = 0;
 
+    version_files_digest(c->policy ? &x->old_policy : &x->old_inventory, before);
+    version_files_digest(c->policy ? &x->policy : &x->inventory, after);
     if (c->policy) {
-        r = put_version(t, "policy", head->revision, c->policy, c->n_policy, c, now_s);
         head->policy = head->revision;
-        digest_files(old_policy->sources, old_policy->n, before);
-        digest_files(c->policy, c->n_policy, after);
-    } else {
-        digest_files(old_inventory->sources, old_inventory->n, before);
-        digest_files(c->inventory, c->n_inventory, after);
+        r = put_version(d, t, "policy", &x->policy, head, &note);
     }
     if (r == 0 && c->inventory) {
-        r = put_version(t, "inventory", head->revision, c->inventory, c->n_inventory, c, now_s);
         head->inventory = head->revision;
+        r = put_version(d, t, "inventory", &x->inventory, head, &note);
     }
-    if (r < 0)
-        return r;
-    r = c->policy ? prune(d, t, "policy", head) : 0;
-    if (r == 0 && c->inventory)
-        r = prune(d, t, "inventory", head);
     return r < 0 ? r : audit_change(d, t, c, o, head->revision, before, after);
 }
 
@@ -576,21 +456,11 @@ static int may_apply(const struct desired *d, const struct desired_change *c)
     return h->confirm_revision && !c->dry_run ? -EALREADY : 0;
 }
 
-static void borrow(struct files *f, const struct source *sources, size_t n)
-{
-    f->sources = xcalloc(n, sizeof(*sources));
-    memcpy(f->sources, sources, n * sizeof(*sources));
-    f->n = n;
-}
-
 int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
                   struct diagnostics *diagnostics, struct desired_outcome *o, const char **ret_what)
 {
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
-    CLEANUP(files_done) struct files old_policy = {.document = NULL};
-    CLEANUP(files_done) struct files old_inventory = {.document = NULL};
-    CLEANUP(files_done) struct files policy = {.document = NULL};
-    CLEANUP(files_done) struct files inventory = {.document = NULL};
+    CLEANUP(documents_done) struct documents x = {.policy = {.document = NULL}};
     CLEANUP(generation_freep) struct generation *g = NULL;
     CLEANUP(compiled_freep) struct compiled *tried = NULL;
     struct desired_head head = d->head;
@@ -600,19 +470,12 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     o->policy = head.policy;
     o->inventory = head.inventory;
     if (r == 0)
-        r = stored_files(d, "policy", head.policy, &old_policy);
+        r = get_documents(d, c, &x);
     if (r == 0)
-        r = stored_files(d, "inventory", head.inventory, &old_inventory);
-    if (r < 0)
-        return r;
-    borrow(&policy, c->policy ? c->policy : old_policy.sources,
-           c->policy ? c->n_policy : old_policy.n);
-    borrow(&inventory, c->inventory ? c->inventory : old_inventory.sources,
-           c->inventory ? c->n_inventory : old_inventory.n);
-    r = read_generation(d, &policy, &inventory, diagnostics, &g);
-    if (r == 0)
+        r = read_generation(d, &x.policy, &x.inventory, diagnostics, &g);
+    if (r == 0 && g)
         r = check_generation(d, g, c, now_s, diagnostics, o);
-    if (r < 0)
+    if (r < 0 || !g)
         return r;
     o->revision = ++head.revision;
     r = try_to_compile(d, g, now_s, &tried, ret_what);
@@ -625,7 +488,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
         head.confirm_deadline_s = now_s + c->confirm_s + 1; /* Never before a full 'confirm_s'. */
     }
     *ret_what = "the size of a document";
-    r = add_documents(d, t, c, o, &old_policy, &old_inventory, &head, now_s);
+    r = add_documents(d, t, c, o, &x, &head, now_s);
     if (r == 0)
         r = commit(d, t, &head);
     if (r < 0)
@@ -666,7 +529,7 @@ int desired_roll_back(struct desired *d, uint64_t version, const struct desired_
                       int64_t now_s, struct diagnostics *diagnostics, struct desired_outcome *o,
                       const char **ret_what)
 {
-    CLEANUP(files_done) struct files old = {.document = NULL};
+    CLEANUP(version_files_done) struct version_files old = {.document = NULL};
     char comment[64];
     struct desired_change c = {.base_policy = DESIRED_ANY,
                                .base_inventory = DESIRED_ANY,
@@ -678,7 +541,7 @@ int desired_roll_back(struct desired *d, uint64_t version, const struct desired_
 
     if (version == 0)
         return -ENOENT;
-    r = stored_files(d, "policy", version, &old);
+    r = version_files_get(d->store, "policy", version, &old);
     if (r < 0)
         return r;
     (void)snprintf(comment, sizeof(comment), "back to policy %" PRIu64, version);
@@ -714,7 +577,7 @@ static int commit_trust(struct desired *d, const struct endpoint *e, enum trust 
         json_pack("{s:s,s:o,s:o,s:s}", "state", trust_name(trust), "reason", json_any_text(reason),
                   "actor", json_any_text(actor), "time", date_format_time(now_s, when));
     (void)snprintf(key, sizeof(key), "trust/%s", e->name);
-    put_json(t, key, document);
+    version_put_json(t, key, document);
     (void)snprintf(object, sizeof(object), "endpoint %s", e->name);
     r = audit_add(d->store, t,
                   &(struct audit_entry){.actor = actor,
@@ -770,39 +633,46 @@ void desired_tick(struct desired *d, int64_t now_s)
 
 int desired_version(struct desired *d, const char *what, uint64_t version, json_t **ret_document)
 {
-    CLEANUP(store_item_done) struct store_item item = {.key = NULL};
-    char key[KEY_SIZE];
-    int r;
-
     if (version == 0)
         version = strcmp(what, "policy") == 0 ? d->head.policy : d->head.inventory;
-    if (version == 0)
-        return -ENOENT;
-    r = store_get(d->store, version_key(what, version, key), &item);
-    if (r < 0)
-        return r;
-    *ret_document = json_loadb(item.data, item.size, 0, NULL);
-    return *ret_document ? 0 : -EUCLEAN;
+    return version ? version_get(d->store, what, version, ret_document) : -ENOENT;
 }
 
 int desired_versions(struct desired *d, const char *what, json_t **ret_array)
 {
-    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
-    char prefix[KEY_SIZE];
-    json_t *array;
-    int r;
+    return version_list(d->store, what, ret_array);
+}
 
-    (void)snprintf(prefix, sizeof(prefix), "%s-log/", what);
-    r = store_list(d->store, prefix, NULL, true, DESIRED_HISTORY + 16, &list);
-    if (r < 0)
+/* What 'version' says, over the inventory and the trust states in force. */
+static int old_generation(struct desired *d, uint64_t version, struct generation **ret_g)
+{
+    CLEANUP(version_files_done) struct version_files policy = {.document = NULL};
+    CLEANUP(version_files_done) struct version_files inventory = {.document = NULL};
+    CLEANUP(diagnostics_freep) struct diagnostics *ignored = diagnostics_new();
+    int r = version_files_get(d->store, "policy", version, &policy);
+
+    if (r == 0)
+        r = version_files_get(d->store, "inventory", d->head.inventory, &inventory);
+    if (r == 0)
+        r = read_generation(d, &policy, &inventory, ignored, ret_g);
+    return r == -EBADMSG ? -EUCLEAN : r;
+}
+
+int desired_compare(struct desired *d, uint64_t from, uint64_t to, int64_t now_s,
+                    struct meaning *ret_m)
+{
+    CLEANUP(generation_freep) struct generation *before = NULL;
+    CLEANUP(generation_freep) struct generation *after = NULL;
+    CLEANUP(world_freep) struct world *w_before = NULL;
+    CLEANUP(world_freep) struct world *w_after = NULL;
+    int r = old_generation(d, from, &before);
+
+    if (r == 0)
+        r = old_generation(d, to, &after);
+    if (r < 0 || !before || !after)
         return r;
-    array = json_array();
-    for (size_t i = 0; i < list.n; i++) {
-        json_t *document = json_loadb(list.items[i].data, list.items[i].size, 0, NULL);
-
-        if (document)
-            (void)json_array_append_new(array, document);
-    }
-    *ret_array = array;
+    w_before = world_new(before->policy, before->inventory, now_s);
+    w_after = world_new(after->policy, after->inventory, now_s);
+    (void)meaning_of(w_before, w_after, ret_m); /* It says itself when there is none. */
     return 0;
 }

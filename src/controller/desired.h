@@ -37,7 +37,6 @@
 #include <stdint.h>
 
 #include "base/base.h"
-
 #include "core/compile.h"
 #include "core/diagnostics.h"
 #include "core/model.h"
@@ -46,9 +45,7 @@
 #include "text/policy.h"
 
 enum {
-    DESIRED_HISTORY = 1000, /* Versions that may be looked at and gone back to. */
     DESIRED_MAX_CONFIRM_S = 86400,
-    DESIRED_DOCUMENT_MAX = 6 << 20, /* All files of one policy or inventory. */
 };
 
 #define DESIRED_ANY UINT64_MAX /* Whatever version is in force. */
@@ -148,3 +145,9 @@ void desired_tick(struct desired *d, int64_t now_s);
  * newest first.  The caller owns the JSON.  -ENOENT: no such version. */
 int desired_version(struct desired *d, const char *what, uint64_t version, json_t **ret_document);
 int desired_versions(struct desired *d, const char *what, json_t **ret_array);
+
+/* What changed in meaning from one version of the policy to another (0: before anything was
+ * applied), both over the inventory and the trust states of now.  -ENOENT: no such version.
+ * -EUCLEAN: a stored document is no policy. */
+int desired_compare(struct desired *d, uint64_t from, uint64_t to, int64_t now_s,
+                    struct meaning *ret_m);

@@ -29,10 +29,10 @@
  * verdict_judge()'s; a hypothesis ("then") is judged on changed copies of the ends and facts, and
  * is absent where nothing that a person can give would fulfil the condition.
  *
- * Cost: one look at each rule (10,000 rules: about a millisecond), and a judgement of all rules for
- * each of the few near ones; nothing by the number of endpoints, but for the name that is nearest
- * to an unknown one and the size of a group in 'allow_like'.  The world is the caller's: build it
- * once, ask often. */
+ * Cost: a look at each rule, and a judgement of all rules for each of the few near ones; nothing by
+ * the number of endpoints, but for the name that is nearest to an unknown one and the size of a
+ * group in 'allow_like'.  With 10,000 rules and 100,000 endpoints 4 ms, or 25 ms for an unknown
+ * name; the world, which took 64 ms, is the caller's: build it once, ask often. */
 #pragma once
 
 #include "core/verdict.h"

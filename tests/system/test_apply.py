@@ -245,13 +245,13 @@ def test_what_was_shown_is_what_is_applied(controller, files):
 
 def test_a_long_change_is_cut_and_findings_come_once(controller, files):
     policy, _ = files
-    rules = "".join(f"  - {{id: r{n}, from: web, to: db, service: tcp/{n}, why: w{n}, owner: o,"
+    rules = "".join(f"  - {{id: r{n}, from: db, to: web, service: tcp/{n}, why: w{n}, owner: o,"
                     f" user: u{n}}}\n" for n in range(1, 31))
     policy.write_text(POLICY.replace("groups:\n", "groups:\n  none: {match: {x: y}}\n") + rules)
     terminal = Terminal(controller, "apply", policy)
     said = terminal.question()
-    assert said.count("+ web may reach db") == 20
-    assert "… and 10 more; --dry-run shows all\nApply? " in said
+    assert said.count("+ db may reach web") == 20
+    assert "… and 10 more; --dry-run shows all\n" + REACH + "Apply? " in said
     code, stderr = terminal.answer("y\n")
     assert code == 0 and stderr.count("W-EMPTY") == 1
 
@@ -269,3 +269,22 @@ def test_a_base_of_another_kind_is_refused(controller, files):
     now = versions(controller)
     assert controller.apply(POLICY, base={"policy": now[1], "inventory": now[2] - 1})[0] == 412
     assert controller.apply(POLICY, base={"policy": now[1], "inventory": now[2]})[0] == 200
+
+
+def test_what_changed_since_a_version_is_told(controller, files):
+    policy, _ = files
+    _, first, _ = versions(controller)
+    policy.write_text(POLICY_2)
+    controller.cli("apply", str(policy))
+    _, second, _ = versions(controller)
+    assert controller.cli("policy", "changes", str(first), code=1).stdout.startswith(GAIN)
+    back = controller.cli("policy", "changes", str(second), str(first), code=1).stdout
+    assert back.splitlines()[0] == "- db may no longer reach web by tcp/80: was back, now default, 1 pair"
+    assert controller.cli("policy", "changes", str(second)).stdout == "no change in meaning\n"
+    found = json.loads(controller.cli("policy", "changes", str(first), "-o", "json", code=1).stdout)
+    assert [c["kind"] for c in found["changes"]] == ["gain"]
+    assert "shop-db" in controller.cli("policy", "changes", "0", str(first), code=1).stdout
+    controller.cli("policy", "changes", "999999", code=4)
+    controller.cli("policy", "changes", "last", code=2)
+    assert controller.ask("GET", "/policy/diff")[0] == 400
+    assert controller.ask("GET", f"/policy/diff?from={first}&to=x")[0] == 400

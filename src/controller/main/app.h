@@ -36,6 +36,7 @@ enum role app_authenticate(void *user, const char *token, char *ret_actor, size_
 void get_policy(void *user, const struct http_request *q, struct http_response *a);
 void put_policy(void *user, const struct http_request *q, struct http_response *a);
 void get_policy_history(void *user, const struct http_request *q, struct http_response *a);
+void get_policy_diff(void *user, const struct http_request *q, struct http_response *a);
 void post_confirm(void *user, const struct http_request *q, struct http_response *a);
 void post_rollback(void *user, const struct http_request *q, struct http_response *a);
 void get_inventory(void *user, const struct http_request *q, struct http_response *a);

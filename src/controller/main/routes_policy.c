@@ -80,6 +80,33 @@ void get_inventory_history(void *user, const struct http_request *q, struct http
     get_history(user, "inventory", a);
 }
 
+void get_policy_diff(void *user, const struct http_request *q, struct http_response *a)
+{
+    struct app *app = user;
+    const char *from = http_query(q, "from"), *to = http_query(q, "to");
+    CLEANUP(meaning_done) struct meaning m = {.text = NULL};
+    uint64_t versions[2] = {0, desired_head(app->desired)->policy};
+    int r;
+
+    if (!from || number_parse(from, strlen(from), INT64_MAX, &versions[0]) < 0 ||
+        (to && number_parse(to, strlen(to), INT64_MAX, &versions[1]) < 0)) {
+        http_problem(a, 400, "from and to must be versions; from is required");
+        return;
+    }
+    r = desired_compare(app->desired, versions[0], versions[1], now_s(), &m);
+    if (r == -ENOENT) {
+        http_problem(a, 404, "no such version in the history");
+        return;
+    }
+    if (r < 0) {
+        app_fail(a, r, "policy");
+        return;
+    }
+    http_ok(a, json_pack("{s:I,s:I,s:o,s:o}", "from", (json_int_t)versions[0], "to",
+                         (json_int_t)versions[1], "diff", json_loads(m.json, 0, NULL), "diff_text",
+                         json_any_text(m.text)));
+}
+
 /* "\"12\"" or 12; absent: any. */
 static int base_of(const struct http_request *q, uint64_t *ret_version, struct http_response *a)
 {
