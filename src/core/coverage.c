@@ -98,6 +98,8 @@ int coverage_new(const struct world *w, struct coverage **ret_c)
     int r;
 
     c->world = w;
+    c->n_rules = p->n_rules;
+    c->n_groups = p->n_groups;
     c->rules = xcalloc(p->n_rules, sizeof *c->rules);
     c->groups = xcalloc(p->n_groups, sizeof *c->groups);
     ask_tests(c);
@@ -128,8 +130,8 @@ void coverage_free(struct coverage *c)
 {
     if (!c)
         return;
-    items_free(c->rules, c->world->policy->n_rules);
-    items_free(c->groups, c->world->policy->n_groups);
+    items_free(c->rules, c->n_rules); /* The world may be gone by now. */
+    items_free(c->groups, c->n_groups);
     free(c);
 }
 

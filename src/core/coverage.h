@@ -48,6 +48,7 @@ struct coverage_item { /* A rule or a group, by its index in the policy. */
 struct coverage {
     const struct world *world;
     struct coverage_item *rules, *groups;
+    size_t n_rules, n_groups;
     size_t n_counted, n_noticed; /* Of rules and groups together. */
     size_t n_asked;              /* How often hops_new() was needed. */
 };
