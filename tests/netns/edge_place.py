@@ -30,12 +30,15 @@ groups:
 ALL = "ff:ff:ff:ff:ff:ff"
 
 
+_places = itertools.count()
+
+
 class Place:
     """Hosts a, b and c on one bridge, and an edge; ports are bound by bind()."""
 
     def __init__(self, rules, *options, flush=()):
         self.revision = 0
-        self.lab = Lab(World("edge", WORLD), f"sm-g{os.getpid() % 10000}-").up()
+        self.lab = Lab(World("edge", WORLD), f"sm-g{os.getpid() % 10000}{chr(97 + next(_places))}-").up()
         self.a, self.b, self.c = (self.lab[x] for x in "abc")
         self.wires = {x: Wire(self.lab[x]) for x in "abc"}
         self.mac = {x: mac_of(self.lab[x]) for x in "abc"}
