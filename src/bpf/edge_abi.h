@@ -115,7 +115,8 @@ struct edge_flow {
     __u8 layer;
     __u8 state; /* enum edge_tcp_state */
     __u8 fins;  /* Bit 1 << direction: that end has sent its FIN. */
-    __u8 pad[5];
+    __u8 timed; /* Its timer runs. */
+    __u8 pad[4];
 };
 _Static_assert(sizeof(struct edge_flow) == 112, "no hidden padding");
 

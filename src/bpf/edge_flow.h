@@ -11,9 +11,10 @@
 #include "bpf/edge_judge.h"
 
 #define TELL_NS (15 * SECOND_NS) /* How often a flow's timer looks. */
+#define SWEEP_NS (5 * SECOND_NS) /* How often a full table is swept, at most. */
 #define CLOCK_MONOTONIC 1
 
-enum { MAX_SYN_DATA = 65535 };
+enum { MAX_SYN_DATA = 65535, BUSY = 16 /* EBUSY */ };
 
 /* Idle times, as Linux' conntrack has them where it is strict. */
 static __always_inline __u64 idle_limit(const struct edge_flow *f, __u8 protocol)
@@ -182,6 +183,18 @@ static __always_inline int full(__u8 protocol)
                                      : EDGE_FULL_OTHER;
 }
 
+/* Memory for a timer is not always at hand (since Linux 6.18 it is asked for without waiting for
+ * locks): the flow's next packet tries again, and a full table is swept. */
+static __always_inline void give_timer(struct edge_flow *f)
+{
+    int r = bpf_timer_init(&f->timer, &edge_flows, CLOCK_MONOTONIC);
+
+    if ((r && r != -BUSY) || bpf_timer_set_callback(&f->timer, flow_timer) ||
+        bpf_timer_start(&f->timer, TELL_NS, 0))
+        return;
+    f->timed = 1;
+}
+
 /* Puts the flow in the scratch into the table.  Returns an edge_reason. */
 __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
 {
@@ -212,15 +225,33 @@ __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
         return bpf_map_lookup_elem(&edge_flows, &s->key) ? EDGE_PASS : full(s->key.protocol);
     }
     f = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (!f)
-        return full(s->key.protocol);
-    if (bpf_timer_init(&f->timer, &edge_flows, CLOCK_MONOTONIC) ||
-        bpf_timer_set_callback(&f->timer, flow_timer) || bpf_timer_start(&f->timer, TELL_NS, 0)) {
-        give_place(number, first.epoch, EDGE_HALF);
-        bpf_map_delete_elem(&edge_flows, &s->key);
-        return full(s->key.protocol);
-    }
+    if (f)
+        give_timer(f);
     return EDGE_PASS;
+}
+
+static long remove_idle(void *map, struct edge_flow_key *key, struct edge_flow *f, __u64 *now)
+{
+    if (*now - f->last_ns >= idle_limit(f, key->protocol)) {
+        give_place(key->port, f->epoch, f->kind);
+        bpf_map_delete_elem(map, key);
+    }
+    return 0;
+}
+
+/* A flow was refused.  Some may be idle without a timer; looking at all of them takes milliseconds,
+ * hence seldom. */
+__noinline int sweep_flows(void)
+{
+    __u64 now = bpf_ktime_get_coarse_ns(), *last;
+    __u32 zero = 0;
+
+    last = bpf_map_lookup_elem(&swept, &zero);
+    if (!last || now - *last < SWEEP_NS)
+        return 0;
+    *last = now;
+    bpf_for_each_map_elem(&edge_flows, remove_idle, &now, 0);
+    return 0;
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
@@ -404,8 +435,10 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
     } else {
         reason = add_flow(number, skb->len, n.sequence + 1);
-        if (reason != EDGE_PASS)
+        if (reason != EDGE_PASS) {
+            sweep_flows();
             return reason;
+        }
     }
     report_flow(number);
     return EDGE_PASS;
@@ -456,6 +489,8 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
         judge_again(number);
     if (flow->verdict == ABI_DENY)
         return EDGE_DENIED;
+    if (!flow->timed)
+        give_timer(flow);
     if (f->p.protocol == IPPROTO_TCP) {
         step = tcp_step(skb, flow, f, number, direction);
         if (step == STEP_NEW)

@@ -84,6 +84,14 @@ struct {
     __type(value, struct edge_use);
 } uses SEC(".maps");
 
+/* When idle flows were last looked for. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} swept SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, MAX_FRAGMENTS);

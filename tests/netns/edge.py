@@ -20,7 +20,11 @@ class Edge:
         self.lab, self.options = lab, options
         self.pins = BPFFS / f"{lab.net}-edge"
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
 
     def start(self):
         self.events, self.rest = [], b""

@@ -39,6 +39,14 @@ class Place:
     def __init__(self, rules, *options, flush=()):
         self.revision = 0
         self.lab = Lab(World("edge", WORLD), f"sm-g{os.getpid() % 10000}{chr(97 + next(_places))}-").up()
+        self.wires, self.edge = {}, None
+        try:
+            self._set_up(rules, options, flush)
+        except BaseException:
+            self.down()
+            raise
+
+    def _set_up(self, rules, options, flush):
         self.a, self.b, self.c = (self.lab[x] for x in "abc")
         self.wires = {x: Wire(self.lab[x]) for x in "abc"}
         self.mac = {x: mac_of(self.lab[x]) for x in "abc"}
@@ -53,9 +61,10 @@ class Place:
     def down(self):
         for wire in self.wires.values():
             wire.close()
-        self.edge.down()
+        if self.edge:
+            self.edge.down()
         self.lab.down()
-        assert self.lab.leftovers() == [] and not self.edge.pins.exists()
+        assert self.lab.leftovers() == [] and not (self.edge and self.edge.pins.exists())
 
     def compile(self, rules, states=None):
         """{endpoint: program file} of the next revision."""

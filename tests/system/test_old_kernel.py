@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tests/netns"))
 import program_file as pf  # noqa: E402
 
 AGENT = ROOT / "build/src/agent/suimitsu-agent"
+EDGE = ROOT / "build/tests/edge_driver"
 MODULES = ["drivers/net/dummy.ko", "net/sched/sch_ingress.ko", "net/sched/cls_bpf.ko"]
 INIT = """#!/bin/busybox sh
 B=/bin/busybox
@@ -34,14 +35,17 @@ until /bin/suimitsu-agent status --run-dir /run/a >/dev/null 2>&1; do $B sleep 1
 $B ping -c1 -W1 10.20.1.11 && echo FORBIDDEN PING PASSED || echo FORBIDDEN PING DENIED
 echo x | $B nc -w 2 10.20.1.99 80; echo x | $B nc -u -w 1 10.20.1.99 53
 /bin/suimitsu-agent status --run-dir /run/a
+$B ip link add d1 type dummy; $B ip link set d1 address 02:00:00:00:00:01; $B ip link set d1 up
+printf 'put d1 02:00:00:00:00:01\nload d1 /program\nstatus\nbye\n' | /bin/edge_driver /sys/fs/bpf/edge
 echo BOOT TEST ENDS
 $B poweroff -f
 """
 
 
 def libraries():
-    """Files that the agent is linked with, by ldd."""
-    out = subprocess.run(["ldd", AGENT], capture_output=True, text=True, check=True).stdout
+    """Files that the programs are linked with, by ldd."""
+    out = subprocess.run(["ldd", AGENT, EDGE], capture_output=True, text=True, check=True).stdout
+    out = "\n".join(line for line in out.splitlines() if not line.endswith(":"))
     return [word for line in out.splitlines() for word in line.split() if word.startswith("/")]
 
 
@@ -53,6 +57,7 @@ def boot_files(tmp_path, kernel):
         (top / folder).mkdir(parents=True)
     shutil.copy("/bin/busybox", top / "bin/busybox")
     shutil.copy(AGENT, top / "bin/suimitsu-agent")
+    shutil.copy(EDGE, top / "bin/edge_driver")
     for library in libraries():
         target = top / library.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -88,5 +93,6 @@ def test_an_older_kernel_loads_all_hooks_and_denies_what_no_rule_allows(tmp_path
     assert "BOOT TEST ENDS" in said, said
     assert "This kernel can enforce." in said, said
     assert "FORBIDDEN PING DENIED" in said, said
+    assert '"endpoint":"db1","revision":1,"present":true,"open_before":false,"hook":"clsact"' in said, said
     denied = [line.split()[1] for line in said.splitlines() if line.strip().startswith("denied ")]
     assert denied and int(denied[0]) >= 2, said
