@@ -24,7 +24,7 @@ allow: []
 """
 PORTS = ["tcp,7001", "udp,7001"]
 FORBIDDEN = ["tcp,7006", "udp,7006"]
-SWAPS, UPGRADES, FLOODED = 200, 20, 350_000
+SWAPS, UPGRADES, FLOODED = 200, 20, 520_000
 
 
 @pytest.fixture(scope="module", params=["tcx", "clsact"])
