@@ -37,7 +37,9 @@ enum model_limits {
     MODEL_MAX_RULES = 1 << 16,
     MODEL_MAX_SERVICES = 1 << 15,
     MODEL_MAX_ENDPOINTS = 1 << 20,
-    MODEL_MAX_MODBUS = 127, /* Function codes 1 .. 127; the high bit marks an exception reply. */
+    MODEL_INTERFACE_LEN = 15, /* IFNAMSIZ - 1 */
+    MODEL_MAX_MACS = 8,       /* Of one endpoint at its port. */
+    MODEL_MAX_MODBUS = 127,   /* Function codes 1 .. 127; the high bit marks an exception reply. */
 };
 
 #define MODEL_NEVER_EXPIRES INT64_MAX
@@ -195,6 +197,19 @@ enum enforcer {
     ENFORCER_SWITCH = 8, /* Names, ports. */
 };
 
+struct mac {
+    uint8_t bytes[6];
+};
+
+struct edge_place {           /* Where an endpoint hangs on an edge. */
+    struct named agent, port; /* The endpoint whose agent it is; an interface of that machine. */
+    struct mac *macs;
+    size_t n_macs;
+    bool open_before; /* Passes everything until the first policy: in line before a device. */
+    bool dhcp_server; /* It may answer DHCP requests. */
+    bool router;      /* It may advertise itself as a router. */
+};
+
 struct endpoint {
     const char *name;
     struct place place;
@@ -204,6 +219,7 @@ struct endpoint {
     size_t n_addresses;
     uint8_t enforcers; /* enum enforcer, or-ed. */
     enum trust trust;
+    struct edge_place *edge; /* NULL: not told. */
 };
 
 struct user {

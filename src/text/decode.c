@@ -99,7 +99,13 @@ bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why)
         return printable(s, MODEL_TEXT_LEN, "", ret_why);
     case GRAMMAR_PATH:
         return path_accepts(s, ret_why);
+    case GRAMMAR_INTERFACE:
+        if (strlen(s) <= MODEL_INTERFACE_LEN && name_accepts(s, "._-", ret_why))
+            return true;
+        *ret_why = "an interface's name: at most 15 letters, digits, . _ -";
+        return false;
     case GRAMMAR_ANY:
+    case GRAMMAR_MAC:
     case GRAMMAR_PORT:
     case GRAMMAR_SERVICE:
     case GRAMMAR_DAY:

@@ -48,20 +48,22 @@ struct objects { /* Structs of the field's schema, in a row. */
 };
 
 enum grammar {
-    GRAMMAR_NAME,     /* Letters, digits, . _ -; begins with a letter or digit. */
-    GRAMMAR_USER,     /* As a name, also with '@' inside. */
-    GRAMMAR_USER_REF, /* A user, or "@" and a name. */
-    GRAMMAR_REF,      /* A name that is looked up later; addresses get their own error. */
-    GRAMMAR_VALUE,    /* A label's value. */
-    GRAMMAR_TEXT,     /* A sentence: printable, one line. */
-    GRAMMAR_PATH,     /* An absolute path without "..", "//". */
-    GRAMMAR_ANY,      /* Checked by its reader, like all that follow. */
-    GRAMMAR_PORT,     /* proto/port, proto/low-high, icmp/type. */
-    GRAMMAR_SERVICE,  /* A service's name, or a port. */
-    GRAMMAR_DAY,      /* YYYY-MM-DD. */
-    GRAMMAR_PREFIX,   /* A network. */
-    GRAMMAR_ADDRESS,  /* An address. */
-    GRAMMAR_END,      /* An endpoint's name, or an address. */
+    GRAMMAR_NAME,      /* Letters, digits, . _ -; begins with a letter or digit. */
+    GRAMMAR_USER,      /* As a name, also with '@' inside. */
+    GRAMMAR_USER_REF,  /* A user, or "@" and a name. */
+    GRAMMAR_REF,       /* A name that is looked up later; addresses get their own error. */
+    GRAMMAR_VALUE,     /* A label's value. */
+    GRAMMAR_TEXT,      /* A sentence: printable, one line. */
+    GRAMMAR_PATH,      /* An absolute path without "..", "//". */
+    GRAMMAR_ANY,       /* Checked by its reader, like all that follow. */
+    GRAMMAR_PORT,      /* proto/port, proto/low-high, icmp/type. */
+    GRAMMAR_SERVICE,   /* A service's name, or a port. */
+    GRAMMAR_DAY,       /* YYYY-MM-DD. */
+    GRAMMAR_PREFIX,    /* A network. */
+    GRAMMAR_ADDRESS,   /* An address. */
+    GRAMMAR_END,       /* An endpoint's name, or an address. */
+    GRAMMAR_INTERFACE, /* A network interface of Linux. */
+    GRAMMAR_MAC,       /* 02:00:5e:10:00:01 */
 };
 
 enum field_kind {

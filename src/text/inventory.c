@@ -5,6 +5,8 @@
 #include "text/language.h"
 #include "text/policy.h"
 
+enum { MAC_TEXT_LEN = 17 };
+
 struct linking {
     struct arena *arena;
     struct diagnostics *d;
@@ -91,6 +93,93 @@ static void link_enforcers(const struct linking *l, const struct words *raw, str
     }
 }
 
+/* ---- places at an edge ---- */
+
+static int hex_value(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* Six bytes in hexadecimal, of one machine and not zero. */
+static bool parse_mac(const char *s, struct mac *ret)
+{
+    struct mac m;
+    uint8_t any = 0;
+
+    if (strlen(s) != MAC_TEXT_LEN)
+        return false;
+    for (size_t i = 0; i < sizeof m.bytes; i++) {
+        int high = hex_value(s[3 * i]), low = hex_value(s[3 * i + 1]);
+
+        if (high < 0 || low < 0 || (i && s[3 * i - 1] != ':'))
+            return false;
+        m.bytes[i] = (uint8_t)(high << 4 | low);
+        any |= m.bytes[i];
+    }
+    if (!any || (m.bytes[0] & 1))
+        return false;
+    *ret = m;
+    return true;
+}
+
+static void link_macs(const struct linking *l, const struct words *raw, struct edge_place *e)
+{
+    if (raw->n > MODEL_MAX_MACS)
+        (void)diagnostics_add(l->d, CODE_LIMIT, &raw->items[MODEL_MAX_MACS].place,
+                              "%zu MAC addresses, where %d is the limit", raw->n, MODEL_MAX_MACS);
+    e->macs = arena_alloc(l->arena, raw->n, sizeof *e->macs);
+    for (size_t i = 0; i < raw->n; i++)
+        if (parse_mac(raw->items[i].text, &e->macs[e->n_macs]))
+            e->n_macs++;
+        else
+            diagnostic_expected(diagnostics_add(l->d, CODE_VALUE, &raw->items[i].place,
+                                                "\"%s\" for \"macs\"", raw->items[i].text),
+                                "six bytes such as 02:00:5e:10:00:01, of one machine: no group's "
+                                "address and not all zero");
+}
+
+static void link_may(const struct linking *l, const struct words *raw, struct edge_place *e)
+{
+    for (size_t i = 0; i < raw->n; i++) {
+        const struct word *w = &raw->items[i];
+
+        e->dhcp_server = e->dhcp_server || strcmp(w->text, "serve-dhcp") == 0;
+        e->router = e->router || strcmp(w->text, "route") == 0;
+        if (strcmp(w->text, "serve-dhcp") == 0 || strcmp(w->text, "route") == 0)
+            continue;
+        diagnostic_expected(
+            diagnostics_add(l->d, CODE_VALUE, &w->place, "\"%s\" for \"may\"", w->text),
+            "serve-dhcp, route, or both");
+    }
+}
+
+static struct edge_place *link_edge(const struct linking *l, const struct raw_edge *raw,
+                                    const struct endpoint *of)
+{
+    struct edge_place *e;
+
+    if (!raw)
+        return NULL;
+    e = arena_alloc(l->arena, 1, sizeof *e);
+    e->agent = (struct named){raw->agent.text, raw->agent.place};
+    e->port = (struct named){raw->port.text, raw->port.place};
+    e->open_before = raw->before.text && strcmp(raw->before.text, "open") == 0;
+    link_macs(l, &raw->macs, e);
+    link_may(l, &raw->may, e);
+    if (!(of->enforcers & ENFORCER_EDGE) && e->agent.name) {
+        struct diagnostic *x = diagnostics_add(
+            l->d, CODE_VALUE, &raw->agent.place,
+            "\"%s\" has a place at an edge, but no edge among its enforcers", of->name);
+
+        diagnostic_expected(x, "enforcers: [edge], perhaps with others");
+        diagnostic_fix(x, "add edge to its enforcers, or take the place away");
+    }
+    return e;
+}
+
 static void link_endpoint(const struct linking *l, const struct raw_endpoint *raw)
 {
     struct endpoint *e = &l->i->endpoints[l->i->n_endpoints++];
@@ -99,6 +188,7 @@ static void link_endpoint(const struct linking *l, const struct raw_endpoint *ra
     link_labels(l, &raw->labels, e);
     link_addresses(l, &raw->addresses, e);
     link_enforcers(l, &raw->enforcers, e);
+    e->edge = link_edge(l, raw->edge, e);
     if (raw->state.text)
         e->trust = strcmp(raw->state.text, "black") == 0  ? TRUST_BLACK
                    : strcmp(raw->state.text, "grey") == 0 ? TRUST_GREY
@@ -205,6 +295,56 @@ static void check_addresses(const struct linking *l)
     }
 }
 
+static int place_order(const void *a_, const void *b_)
+{
+    const struct edge_place *a = (*(struct endpoint *const *)a_)->edge,
+                            *b = (*(struct endpoint *const *)b_)->edge;
+    int c = strcmp(a->agent.name, b->agent.name);
+
+    return c ? c : strcmp(a->port.name, b->port.name);
+}
+
+/* Agents are endpoints, and a port has one endpoint. */
+static void check_edges(const struct linking *l)
+{
+    CLEANUP(free_voidp) void *memory = xcalloc(l->i->n_endpoints, sizeof(struct endpoint *));
+    const struct endpoint **all = memory;
+    size_t n = 0;
+
+    for (size_t k = 0; k < l->i->n_endpoints; k++) {
+        const struct endpoint *e = &l->i->endpoints[k];
+
+        if (!e->edge || !e->edge->agent.name || !e->edge->port.name)
+            continue;
+        all[n++] = e;
+        if (!inventory_endpoint(l->i, e->edge->agent.name)) {
+            struct nearest near = nearest_to(e->edge->agent.name);
+            struct diagnostic *x =
+                diagnostics_add(l->d, CODE_UNKNOWN, &e->edge->agent.place,
+                                "no endpoint is named \"%s\"", e->edge->agent.name);
+
+            for (size_t i = 0; i < l->i->n_endpoints; i++)
+                nearest_offer(&near, l->i->endpoints[i].name);
+            diagnostic_expected(x, "the endpoint whose agent stands outside \"%s\"", e->name);
+            diagnostic_nearest(x, near.best);
+        }
+    }
+    if (n)
+        qsort(memory, n, sizeof *all, place_order);
+    for (size_t k = 1; k < n; k++) {
+        struct diagnostic *x;
+
+        if (place_order(&all[k - 1], &all[k]) != 0)
+            continue;
+        x = diagnostics_add(l->d, CODE_DUPKEY, &all[k]->edge->port.place, "the port %s of %s again",
+                            all[k]->edge->port.name, all[k]->edge->agent.name);
+        diagnostic_expected(x, "one endpoint a port; \"%s\" hangs there, in %s:%u",
+                            all[k - 1]->name, all[k - 1]->edge->port.place.file,
+                            all[k - 1]->edge->port.place.line);
+        diagnostic_fix(x, "name the port that it really hangs on");
+    }
+}
+
 static void link_all(const struct linking *l, const struct raw_inventory *raw, size_t n)
 {
     size_t n_endpoints = 0, n_users = 0;
@@ -251,6 +391,7 @@ int inventory_read(const struct source sources[], size_t n, struct diagnostics *
     link_all(&l, raw, n_read);
     check_names(&l);
     check_addresses(&l);
+    check_edges(&l);
     if (l.i->n_endpoints > MODEL_MAX_ENDPOINTS)
         (void)diagnostics_add(d, CODE_LIMIT, NULL, "%zu endpoints, where %d is the limit",
                               l.i->n_endpoints, MODEL_MAX_ENDPOINTS);

@@ -77,6 +77,12 @@ struct raw_endpoint {
     struct objects labels; /* struct raw_label */
     struct words addresses, enforcers;
     struct word state;
+    struct raw_edge *edge;
+};
+
+struct raw_edge {
+    struct word agent, port, before;
+    struct words macs, may;
 };
 
 struct raw_label {

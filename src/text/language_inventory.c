@@ -16,6 +16,32 @@ static const struct field label_value = {
 static const struct schema label_schema = {
     .title = "a label", .size = sizeof(struct raw_label), .brief = &label_value};
 
+static const char *const before[] = {"closed", "open", NULL};
+static const char *const may[] = {"serve-dhcp", "route", NULL};
+
+static const struct field edge_fields[] = {
+    {WORD("agent", raw_edge, agent, GRAMMAR_REF), .required = true,
+     .expected = "an endpoint of the inventory",
+     .about = "The endpoint whose agent stands outside this one."},
+    {WORD("port", raw_edge, port, GRAMMAR_INTERFACE), .required = true,
+     .expected = "the name of a network interface",
+     .about = "The interface of that machine on which this one hangs."},
+    {WORDS("macs", raw_edge, macs, GRAMMAR_MAC), .required = true,
+     .expected = "a MAC address, or a list of them", .about = "The MAC addresses it may use."},
+    {CHOICE("before", raw_edge, before, before),
+     .about = "What passes until the first policy is there: nothing (`closed`, when absent), or "
+              "everything (`open`: for a device that must not stop)."},
+    {WORDS("may", raw_edge, may, GRAMMAR_ANY), .choices = may, .may_be_empty = true,
+     .expected = "serve-dhcp, route, or both",
+     .about =
+         "What no guest may do that is not listed: answer DHCP requests, advertise itself as a "
+         "router."},
+};
+static const struct schema edge_schema = {.title = "a place at an edge",
+                                          .size = sizeof(struct raw_edge),
+                                          FIELDS(edge_fields),
+                                          .about = "Where an endpoint hangs on an edge enforcer."};
+
 static const struct field endpoint_fields[] = {
     {MAP("labels", raw_endpoint, labels, GRAMMAR_NAME, &label_schema), .may_be_empty = true,
      .expected = "labels, {key: value}", .about = "What groups select by."},
@@ -28,6 +54,8 @@ static const struct field endpoint_fields[] = {
               "ports and protocol functions; `nft` and `switch` names and ports."},
     {CHOICE("state", raw_endpoint, state, states),
      .about = "Trust: `white` when absent; quarantine acts on `black`."},
+    {OBJECT("edge", raw_endpoint, edge, &edge_schema),
+     .about = "Where its edge enforcer is; goes with `edge` in `enforcers`."},
 };
 static const struct schema endpoint_schema = {
     .title = "an endpoint", SCHEMA(raw_endpoint, endpoint_fields), .about = "A machine, by name."};

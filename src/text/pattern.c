@@ -43,6 +43,10 @@
 #define UNICAST_4 "(?!127\\.)([1-9]|[1-9][0-9]|1[0-9]{2}|2[01][0-9]|22[0-3])(\\." OCTET "){3}"
 #define UNICAST_6 "(?![fF][fF]|::1?$)" V6
 
+/* Of one machine: the lowest bit of the first byte is for groups. */
+#define HEX "[0-9a-fA-F]"
+#define MAC HEX "[02468aceACE](:" HEX "{2}){5}"
+
 struct pattern pattern_of(enum grammar grammar)
 {
     switch (grammar) {
@@ -77,6 +81,10 @@ struct pattern pattern_of(enum grammar grammar)
         return (struct pattern){.regex = WHOLE(UNICAST_4 "|" UNICAST_6), .text_only = true};
     case GRAMMAR_END:
         return (struct pattern){.regex = WHOLE(NAME_63 "|" V6)};
+    case GRAMMAR_INTERFACE:
+        return (struct pattern){.regex = WHOLE("[a-zA-Z0-9][a-zA-Z0-9._-]{0,14}")};
+    case GRAMMAR_MAC:
+        return (struct pattern){.regex = WHOLE("(?!00(:00){5})" MAC), .text_only = true};
     case GRAMMAR_ANY:
         break;
     }

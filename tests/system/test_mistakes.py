@@ -63,4 +63,4 @@ def test_a_mistake_is_reported_once():
 
 
 # A key that is not the language's, where another is required that it does not resemble.
-TWO_SLIPS = {"program-key"}
+TWO_SLIPS = {"inventory-edge-mac", "program-key"}
