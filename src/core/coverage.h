@@ -17,15 +17,17 @@
  * Only what can change is asked again:
  *   - a test, without each rule that decides one of its questions, and without each group of its
  *     two ends;
- *   - a path that was found, without each rule on it; without groups of these rules, of exceptions
- *     and of the proof itself;
+ *   - a path that was found, without each rule on it; without those groups of its ends that these
+ *     rules, exceptions, modes or the proof itself name;
  *   - that there is no path, without nevers: first without all of them at once, then by halves,
  *     since fewer nevers never take a path away; without groups that nevers select, if that
- *     mattered; and without groups that have a mode of their own, or are outside.
+ *     mattered, or without which some endpoint would be in learn or test mode; and without groups
+ *     that are outside.
  * Deleting an allow never opens a path, and deleting a never closes none.
  *
  * Size: tests cost rules times a test's ports; each rule and group that a proof might notice costs
- * one hops_new().
+ * one hops_new(): 0.3 CPU-s for 100,000 endpoints in three of 1,000 groups each and 10,000 rules,
+ * where 200 tests and 10 proofs needed 41 of them and 13 CPU-s in all.
  *
  * Rules of use: borrows the world; immutable after coverage_new(). */
 #pragma once

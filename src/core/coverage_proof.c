@@ -13,11 +13,14 @@ struct proving {
     const struct world *w;
     struct proof_fact {
         bool holds;
-        struct list rules;                    /* Of the hops that were found. */
-        bool alone;                           /* All found hops are by one rule. */
-        bool weak;                            /* It has another result without all nevers. */
-    } * facts;                                /* By proof. */
-    uint64_t *in_never, *in_except, *in_mode; /* Sets of groups. */
+        struct list rules;          /* Of the hops that were found. */
+        bool alone;                 /* All found hops are by one rule. */
+        bool weak;                  /* It has another result without all nevers. */
+        bool lax;                   /* Some found hop is only reported. */
+        uint64_t *groups;           /* Of the endpoints on the path; of only-path's first hop. */
+    } * facts;                      /* By proof. */
+    uint64_t *in_never, *in_except; /* Sets of groups. */
+    uint64_t *laxer, *stricter;     /* Those without which some mode is so. */
     int error;
 };
 
@@ -59,6 +62,16 @@ static bool is_about_absence(const struct proving *v, size_t i)
     return proof_of(v, i)->kind == PROOF_ONLY_PATH ? v->facts[i].holds : !is_found_path(v, i);
 }
 
+/* What is found stays, as long as its own ends stay in their groups. */
+static void mark_end(const struct proving *v, uint64_t *groups, const char *name)
+{
+    const struct endpoint *e = inventory_endpoint(v->w->inventory, name);
+    const struct group_set *s = e ? &v->w->ends[e - v->w->inventory->endpoints].groups : NULL;
+
+    for (size_t i = 0; s && i < v->w->n_words; i++)
+        groups[i] |= s->words[i];
+}
+
 static void find_facts(struct proving *v, const struct hops *h)
 {
     for (size_t i = 0; i < v->w->policy->n_proofs; i++) {
@@ -71,6 +84,11 @@ static void find_facts(struct proving *v, const struct hops *h)
         for (size_t k = 0; k < r.n_hops; k++) {
             if (r.hops[k].rule)
                 list_add(&f->rules, r.hops[k].rule->index);
+            f->lax = f->lax || r.hops[k].reported;
+            if (k == 0 || proof_of(v, i)->kind != PROOF_ONLY_PATH) {
+                mark_end(v, f->groups, r.hops[k].from);
+                mark_end(v, f->groups, r.hops[k].to);
+            }
             f->alone = f->alone && r.hops[k].rule && r.hops[k].rule == r.hops[0].rule;
         }
         list_sort(&f->rules);
@@ -245,8 +263,33 @@ static void find_groups(struct proving *v)
             mark(v->in_except, &r->except->to);
         }
     }
-    for (size_t i = 0; i < p->n_modes; i++)
-        v->in_mode[p->modes[i].group / WORD_BITS] |= UINT64_C(1) << (p->modes[i].group % WORD_BITS);
+}
+
+static bool is_lax(enum mode mode)
+{
+    return mode == MODE_LEARN || mode == MODE_TEST;
+}
+
+/* Between learn and test no hop can tell. */
+static void find_modes(struct proving *v, uint64_t *scratch)
+{
+    const struct policy *p = v->w->policy;
+
+    for (size_t i = 0; i < p->n_modes; i++) {
+        uint32_t group = p->modes[i].group;
+        uint64_t bit = UINT64_C(1) << (group % WORD_BITS);
+
+        for (size_t k = 0; k < v->w->inventory->n_endpoints; k++) {
+            const struct end *e = &v->w->ends[k];
+            bool after;
+
+            if (!group_set_has(&e->groups, group))
+                continue;
+            after = is_lax(coverage_end_without(v->w, e, group, scratch).mode);
+            v->laxer[group / WORD_BITS] |= after && !is_lax(e->mode) ? bit : 0;
+            v->stricter[group / WORD_BITS] |= !after && is_lax(e->mode) ? bit : 0;
+        }
+    }
 }
 
 static bool is_on_path(const struct proving *v, size_t proof, uint32_t group)
@@ -267,12 +310,13 @@ static bool may_miss_group(const struct proving *v, size_t proof, uint32_t group
     const struct proof *p = proof_of(v, proof);
     bool own = names(&p->from, group) || names(&p->to, group);
 
-    if (has(v->in_mode, group) || v->w->policy->groups[group].kind == GROUP_OUTSIDE)
+    if (v->w->policy->groups[group].kind == GROUP_OUTSIDE)
         return true; /* Its prefixes tell ends apart, whoever names it. */
     if (is_about_absence(v, proof))
-        return (has(v->in_never, group) && v->facts[proof].weak) ||
+        return has(v->laxer, group) || (has(v->in_never, group) && v->facts[proof].weak) ||
                (own && p->kind == PROOF_ONLY_PATH);
-    return own || has(v->in_except, group) || is_on_path(v, proof, group);
+    return own || has(v->in_except, group) || (has(v->stricter, group) && v->facts[proof].lax) ||
+           is_on_path(v, proof, group);
 }
 
 /* An outside group takes its prefixes with it: everything is put together anew. */
@@ -332,7 +376,7 @@ static void ask_without_group(struct proving *v, uint32_t group)
 
 /* ---- all ---- */
 
-static void ask_all(struct proving *v)
+static void ask_all(struct proving *v, uint64_t *scratch)
 {
     const struct policy *p = v->w->policy;
 
@@ -342,6 +386,7 @@ static void ask_all(struct proving *v)
     if (!v->error)
         ask_without_nevers(v);
     find_groups(v);
+    find_modes(v, scratch);
     for (uint32_t g = 0; g < p->n_groups && !v->error; g++)
         if (p->groups[g].kind == GROUP_OUTSIDE || v->w->n_members[g])
             ask_without_group(v, g);
@@ -359,11 +404,14 @@ int coverage_ask_proofs(struct coverage *c)
     v.facts = arena_alloc(a, p->n_proofs, sizeof *v.facts);
     v.in_never = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
     v.in_except = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
-    v.in_mode = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
+    v.laxer = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
+    v.stricter = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
+    for (size_t i = 0; i < p->n_proofs; i++)
+        v.facts[i].groups = arena_alloc(a, v.w->n_words, sizeof(uint64_t));
     h = make_hops(&v, v.w, NULL);
     if (h) {
         find_facts(&v, h);
-        ask_all(&v);
+        ask_all(&v, arena_alloc(a, v.w->n_words, sizeof(uint64_t)));
     }
     for (size_t i = 0; i < p->n_proofs; i++)
         free(v.facts[i].rules.items);

@@ -134,6 +134,19 @@ static void lint_expiry(const struct linting *l, const struct rule *r)
                    r->owner);
 }
 
+/* NULL: too many services, which is told. */
+static struct cover *make_cover(const struct world *w, bool has_inventory)
+{
+    CLEANUP(free_voidp) void *memory = xcalloc(w->policy->n_modes, sizeof(uint32_t));
+    uint32_t *groups = memory;
+    struct cover *c = NULL;
+
+    for (size_t i = 0; i < w->policy->n_modes; i++)
+        groups[i] = w->policy->modes[i].group;
+    (void)cover_new(w, has_inventory, groups, (uint32_t)w->policy->n_modes, &c);
+    return c;
+}
+
 void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *d)
 {
     struct linting l = {.w = w, .has_inventory = has_inventory, .d = d};
@@ -152,9 +165,11 @@ void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *
         lint_user_groups(&l);
         lint_groups(&l);
     }
-    (void)cover_new(w, has_inventory, NULL, 0, &l.cover); /* Else NULL: that is told. */
+    l.cover = make_cover(w, has_inventory);
     lint_widen(&l);
     lint_cross(&l);
     lint_cover(&l);
+    lint_mode(&l);
+    lint_plain(&l);
     cover_free(l.cover);
 }

@@ -12,6 +12,8 @@
  *               through a combination that no single rule allows
  * W-DEAD        a rule that others of its layer cover
  * W-NEVER-HIDES an allow of which nevers leave nothing
+ * W-MODE-HOLE   a group in learn or test mode that is a bridge (needs an inventory)
+ * W-PLAIN-SWITCH neighbours whom nobody keeps apart (needs an inventory)
  * N-NO-ALLOW    "an empty allow list means nothing is allowed"
  * N-UNFINISHED  some of the above was not looked for everywhere: that would take too long
  *

@@ -146,6 +146,7 @@ struct rule {
 struct mode_entry {
     uint32_t group;
     enum mode mode;
+    struct place place; /* Of the group's name. */
 };
 
 struct policy_test {
@@ -182,6 +183,7 @@ struct policy {
     struct rule *rules; /* In the order of the files. */
     size_t n_rules;
     enum mode default_mode;
+    struct place default_mode_place; /* Of `default`; line 0: it is not written. */
     struct mode_entry *modes;
     size_t n_modes;
     struct policy_test *tests;

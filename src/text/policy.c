@@ -491,7 +491,8 @@ static enum mode mode_of(const char *s)
 static void link_mode(const struct linking *l, const struct raw_mode *raw, bool *default_given)
 {
     const struct group *g = policy_group(l->p, raw->group.text);
-    struct mode_entry e = {.mode = raw->mode.text ? mode_of(raw->mode.text) : MODE_ENFORCE};
+    struct mode_entry e = {.mode = raw->mode.text ? mode_of(raw->mode.text) : MODE_ENFORCE,
+                           .place = raw->group.place};
     struct diagnostic *x;
 
     if (strcmp(raw->group.text, "default") == 0) {
@@ -500,6 +501,7 @@ static void link_mode(const struct linking *l, const struct raw_mode *raw, bool 
                                                 "another default mode than in a file before"),
                                 "one default for the whole policy");
         l->p->default_mode = e.mode;
+        l->p->default_mode_place = e.place;
         *default_given = true;
         return;
     }

@@ -20,7 +20,7 @@ NOW = ["--now", "2026-11-22T12:00:00Z"]
 HEAD = "suimitsu: 1\ngroups:\n  web: {match: {tier: web}}\n  db: {match: {tier: db}}\n"
 INVENTORY = ("suimitsu-inventory: 1\nendpoints:\n"
              "  web1: {labels: {tier: web}, addresses: 10.0.0.1, enforcers: host}\n"
-             "  db1: {labels: {tier: db}, addresses: 10.0.0.2}\n")
+             "  db1: {labels: {tier: db}, addresses: 10.0.1.2}\n")
 
 
 def rule(fields):

@@ -345,11 +345,165 @@ static void what_is_dead_without_an_inventory_is_dead_in_every_one(void **state)
     assert_true(n_dead > 50 && n_hidden > 5);
 }
 
+/* ---- findings with a path of their own ---- */
+
+static void read_texts(struct setting *s, const char *policy, const char *inventory)
+{
+    *s = (struct setting){.policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+    buf_puts(&s->policy_text, policy);
+    buf_puts(&s->inventory_text, inventory);
+    read_all(s, true);
+}
+
+static const struct diagnostic *find(const struct setting *s, enum code code, size_t *ret_n)
+{
+    const struct diagnostic *first = NULL;
+
+    *ret_n = 0;
+    for (size_t i = 0; i < s->d->n; i++)
+        if (s->d->items[i].code == code) {
+            first = first ? first : &s->d->items[i];
+            ++*ret_n;
+        }
+    return first;
+}
+
+#define TRAP                                                                                       \
+    "suimitsu: 1\n"                                                                                \
+    "groups: {pos: {match: {kind: pos}}, office: {match: {kind: pc}},\n"                           \
+    "  servers: {match: {kind: server}}, internet: {outside: true}}\n"
+
+static const char shop[] =
+    "suimitsu-inventory: 1\n"
+    "endpoints:\n"
+    "  pos1: {labels: {kind: pos}, addresses: 10.0.0.1, enforcers: [host, edge]}\n"
+    "  pc1: {labels: {kind: pc}, addresses: 10.0.1.2, enforcers: [host, edge]}\n"
+    "  srv1: {labels: {kind: server}, addresses: 10.0.2.2, enforcers: [host, edge]}\n";
+
+static const struct mode_case {
+    const char *policy;
+    const char *path; /* NULL: no hole. */
+} mode_cases[] = {
+    {TRAP "mode: {default: enforce, office: test}\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o}]\n",
+     "\"office\" in test mode opens a path: pos1 to pc1 by tcp/631 (\"print\"), pc1 to outside "
+     "(the "
+     "default is only reported); no rule lets pos1 reach outside"},
+    {TRAP "mode: {default: enforce, office: learn}\n"
+          "allow: [{id: files, from: office, to: servers, why: w, owner: o}]\n",
+     "\"office\" in learn mode opens a path: outside to pc1 (the default is only reported), pc1 to "
+     "srv1 (\"files\"); no rule lets outside reach srv1"},
+    {TRAP "mode: {default: test, servers: enforce}\n"
+          "allow: [{id: files, from: office, to: servers, why: w, owner: o}]\n",
+     "the default in test mode opens a path: outside to pc1 (the default is only reported), pc1 to "
+     "srv1 (\"files\"); no rule lets outside reach srv1"},
+    {TRAP "mode: {default: enforce, office: test, pos: test}\n"
+          "never: [{id: n, from: internet, to: [office, pos], why: w, owner: o}]\n"
+          "allow: [{id: files, from: office, to: servers, why: w, owner: o}]\n",
+     "\"office\" in test mode opens a path: pos1 to pc1 (the default is only reported), pc1 to "
+     "srv1 "
+     "(\"files\"); no rule lets pos1 reach srv1"},
+    {TRAP "mode: {default: enforce}\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o}]\n",
+     NULL},
+    {TRAP "mode: {default: test}\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o}]\n",
+     NULL},
+    /* It gets there anyway. */
+    {TRAP "mode: {default: enforce, office: test}\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o},\n"
+          "  {id: web, from: pos, to: internet, why: w, owner: o}]\n",
+     NULL},
+    /* A never is enforced in test mode, too: behind the bridge, or before it. */
+    {TRAP "mode: {default: enforce, office: test}\n"
+          "never: [{id: n, from: office, to: internet, why: w, owner: o}]\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o}]\n",
+     NULL},
+    {TRAP "mode: {default: enforce, office: test}\n"
+          "never: [{id: n, from: pos, service: tcp/600-700, why: w, owner: o}]\n"
+          "allow: [{id: print, from: pos, to: office, service: tcp/631, why: w, owner: o}]\n",
+     NULL},
+};
+
+static void a_lax_group_that_is_a_bridge_is_told_with_the_path(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(mode_cases); i++) {
+        const struct diagnostic *x;
+        struct setting s;
+        size_t n;
+
+        read_texts(&s, mode_cases[i].policy, shop);
+        x = find(&s, CODE_MODE_HOLE, &n);
+        if (!mode_cases[i].path != !x)
+            print_error("case %zu: %s\n", i, x ? x->message : "nothing");
+        assert_int_equal(n, mode_cases[i].path != NULL);
+        if (x) {
+            assert_string_equal(x->message, mode_cases[i].path);
+            assert_int_equal(x->place.line, 4);
+            assert_true(x->expected && x->fix);
+        }
+        setting_done(&s);
+    }
+}
+
+static const struct plain_case {
+    const char *policy, *endpoints;
+    size_t n;
+} plain_cases[] = {
+    {"", "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.0.2}\n", 1},
+    {"", "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.1.2}\n", 0},
+    {"", "  a: {addresses: 10.0.0.1, enforcers: host}\n  b: {addresses: 10.0.0.2}\n", 1},
+    {"", "  a: {addresses: 10.0.0.1, enforcers: edge}\n  b: {addresses: 10.0.0.2}\n", 0},
+    {"",
+     "  a: {addresses: 10.0.0.1, enforcers: host}\n"
+     "  b: {addresses: 10.0.0.2, enforcers: nft}\n",
+     0},
+    {"", "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.0.2, enforcers: switch}\n", 0},
+    {"", "  a: {addresses: [10.0.0.1, 10.0.0.2]}\n", 0},
+    {"", "  a: {addresses: \"fd00::1\"}\n  b: {addresses: \"fd00::2:0:0:1\"}\n", 1},
+    {"", "  a: {addresses: \"fd00::1\"}\n  b: {addresses: \"fd00:0:0:1::1\"}\n", 0},
+    /* The same neighbours twice are told once; others are told, too. */
+    {"", "  a: {addresses: [10.0.0.1, \"fd00::1\"]}\n  b: {addresses: [10.0.0.2, \"fd00::2\"]}\n",
+     1},
+    {"",
+     "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.0.2}\n"
+     "  c: {addresses: 10.0.1.1}\n  d: {addresses: 10.0.1.2}\n",
+     2},
+    /* Nothing is denied between them, or it is only reported. */
+    {"allow: [{id: all, why: w, owner: o}]\n",
+     "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.0.2}\n", 0},
+    {"mode: {default: test}\n", "  a: {addresses: 10.0.0.1}\n  b: {addresses: 10.0.0.2}\n", 0},
+};
+
+static void neighbours_whom_nobody_keeps_apart_are_told_once_for_each_segment(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(plain_cases); i++) {
+        struct setting s = {.policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+        const struct diagnostic *x;
+        size_t n;
+
+        buf_printf(&s.policy_text, "suimitsu: 1\n%s", plain_cases[i].policy);
+        buf_printf(&s.inventory_text, "suimitsu-inventory: 1\nendpoints:\n%s",
+                   plain_cases[i].endpoints);
+        read_all(&s, true);
+        x = find(&s, CODE_PLAIN_SWITCH, &n);
+        if (n != plain_cases[i].n)
+            print_error("case %zu\n", i);
+        assert_int_equal(n, plain_cases[i].n);
+        assert_true(!x || (x->place.line && x->expected && x->fix));
+        setting_done(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_is_dead_or_hidden_exactly_when_brute_force_says_so),
         cmocka_unit_test(what_is_dead_without_an_inventory_is_dead_in_every_one),
+        cmocka_unit_test(a_lax_group_that_is_a_bridge_is_told_with_the_path),
+        cmocka_unit_test(neighbours_whom_nobody_keeps_apart_are_told_once_for_each_segment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,9 @@ enum covered cover_by(struct cover *c, const struct rule *r, struct view by);
 /* The rules whose ends take both classes (any layer, alive or not): each once. */
 struct view cover_rules_between(struct cover *c, uint32_t from, uint32_t to);
 
+/* Are there two different ends in these classes? */
+bool cover_is_pair(const struct cover *c, uint32_t from, uint32_t to);
+
 /* True when some answer is missing because there was too much to do. */
 static inline bool cover_is_unfinished(const struct cover *c)
 {

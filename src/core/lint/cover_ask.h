@@ -7,9 +7,6 @@
 /* Lists ends and slices of the rule in c->froms, c->tos and c->at_slices; 'by' as in cover_by(). */
 void cover_set_rule(struct cover *c, const struct rule *r, struct view by);
 
-/* Are there two different ends in these classes? */
-bool cover_is_pair(const struct cover *c, uint32_t from, uint32_t to);
-
 /* Does the rule take the slice, whatever the function? */
 bool cover_on_slice(const struct cover *c, const struct rule *r, uint32_t slice);
 

@@ -28,3 +28,5 @@ void lint_unfinished(const struct linting *l, const char *what);
 void lint_widen(const struct linting *l); /* E-WIDEN */
 void lint_cross(const struct linting *l); /* W-CROSS */
 void lint_cover(const struct linting *l); /* W-DEAD, W-NEVER-HIDES */
+void lint_mode(const struct linting *l);  /* W-MODE-HOLE */
+void lint_plain(const struct linting *l); /* W-PLAIN-SWITCH */
