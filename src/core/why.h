@@ -126,6 +126,8 @@ struct why_end {
     const char *nearest;             /* Then: a name that was perhaps meant; or NULL. */
     struct address address;          /* Of the outside. */
     const char *groups;              /* "web, front"; "" for none. */
+    const struct label *labels;      /* Of the endpoint, or of the question. */
+    size_t n_labels;
     struct end end;
 };
 

@@ -21,7 +21,7 @@ enum { POLICIES = 200 };
 #else
 enum { POLICIES = 2000 };
 #endif
-enum { QUERIES = 520, SNIPPET_EACH = 150 };
+enum { QUERIES = 520, SNIPPET_EACH = 150, THEN_EACH = 150 };
 
 static const char *const outside[] = {"203.0.113.5", "203.0.113.200", "198.51.100.7",
                                       "192.0.2.1",   "2001:db8::5",   "2001:db9::5"};
@@ -347,7 +347,7 @@ static bool follow(struct verdict_query *q, const struct why *y, const struct wh
 }
 
 struct tally {
-    size_t asked, given, allowed, stopped, snippets;
+    size_t asked, given, allowed, stopped, snippets, thens;
 };
 
 static void check_gift(const struct setting *s, const struct why *y, const struct verdict_query *q,
@@ -370,6 +370,62 @@ static void check_gift(const struct setting *s, const struct why *y, const struc
         CHECK(s, y, a.layer < r->rule->layer);
         t->stopped++;
     }
+}
+
+/* True when random policies and inventories can be written so; then they are. */
+static bool follow_outside(struct n_policy *p, const struct why_change *c)
+{
+    static const struct {
+        const char *group, *a, *b;
+    } labels[] = {{"ax", "x", NULL}, {"ay", "y", NULL}, {"bx", NULL, "x"}, {"axby", "x", "y"}};
+    struct n_endpoint *e = NULL;
+
+    for (size_t i = 0; c->subject && i < N_ENDPOINTS; i++)
+        if (strcmp(p->endpoints[i].name, c->subject) == 0)
+            e = &p->endpoints[i];
+    if (c->action == WHY_RENEW) {
+        for (int i = 0; i < p->n_rules; i++)
+            if (strcmp(p->rules[i].id, c->subject) == 0)
+                p->rules[i].expired = false;
+        return true;
+    }
+    if (c->action == WHY_ADD_ENFORCER) {
+        e->host = e->host || strcmp(c->value, "host") == 0;
+        e->edge = e->edge || strcmp(c->value, "edge") == 0;
+        return true;
+    }
+    if (c->action != WHY_JOIN_GROUP)
+        return false;
+    e->member = e->member || strcmp(c->value, "some") == 0;
+    for (size_t i = 0; i < ARRAY_SIZE(labels); i++)
+        if (strcmp(labels[i].group, c->value) == 0) {
+            e->a = labels[i].a ? labels[i].a : e->a;
+            e->b = labels[i].b ? labels[i].b : e->b;
+        }
+    return true;
+}
+
+/* What the verdict would be, asked of a policy and an inventory that were really changed so. */
+static void check_then(const struct setting *s, const struct why *y, const struct verdict_query *q,
+                       const struct why_rule *r, struct tally *t)
+{
+    struct setting with = {.naive = s->naive, .policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+    struct verdict_query more = *q;
+    struct verdict_answer a;
+
+    for (size_t i = 0; i < r->n_changes; i++)
+        if (!follow(&more, y, &r->changes[i]) && !follow_outside(&with.naive, &r->changes[i]))
+            return;
+    naive_write(&with.naive, &with.policy_text, &with.inventory_text);
+    read_all(&with, NULL);
+    a = ask(&with, &more);
+    CHECK(s, y, r->has_then);
+    CHECK(s, y, a.verdict == r->then.verdict && a.layer == r->then.layer);
+    CHECK(s, y, a.enforced == r->then.enforced && a.mode == r->then.mode);
+    CHECK(s, y, (a.rule != NULL) == (r->then.rule != NULL));
+    CHECK(s, y, !a.rule || strcmp(a.rule->id, r->then.rule->id) == 0);
+    forget(&with);
+    t->thens++;
 }
 
 /* ---- what would change it ---- */
@@ -404,6 +460,8 @@ static void check_one(const struct setting *s, const struct verdict_query *q, st
     CHECK(s, y, y->has_below == (a.verdict == VERDICT_DENY && a.layer != LAYER_DEFAULT));
     for (size_t i = 0; i < y->n_nearest; i++)
         check_gift(s, y, q, &y->nearest[i], t);
+    if (y->n_nearest && t->asked % THEN_EACH == 1)
+        check_then(s, y, q, &y->nearest[t->asked / THEN_EACH % y->n_nearest], t);
     if (y->allow_like && t->asked % SNIPPET_EACH == 0) {
         check_allow_like(s, y, q);
         t->snippets++;
@@ -428,10 +486,11 @@ static void its_verdict_is_the_verdict_and_what_is_near_becomes_an_allow(void **
         forget(&s);
     }
     print_message("%zu questions; %zu near rules got all that they lack: %zu allowed, %zu stopped "
-                  "by a layer above; %zu allows written\n",
-                  t.asked, t.given, t.allowed, t.stopped, t.snippets);
+                  "by a layer above; %zu allows written, %zu changes made\n",
+                  t.asked, t.given, t.allowed, t.stopped, t.snippets, t.thens);
     assert_true(t.asked >= (size_t)500 * POLICIES);
     assert_true(t.allowed > t.asked / 20 && t.stopped > t.asked / 1000 && t.snippets > 100);
+    assert_true(t.thens > 100);
 }
 
 /* ---- names that nobody knows ---- */

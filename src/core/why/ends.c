@@ -52,7 +52,7 @@ static const char *group_names(struct why *y, const struct end *end)
 
 /* ---- a name that the inventory lacks ---- */
 
-static bool takes_label(const struct label_match *m, const struct label *labels, size_t n)
+bool why_has_label(const struct label *labels, size_t n, const struct label_match *m)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; strcmp(labels[i].key, m->key) == 0 && k < m->n_values; k++)
@@ -71,7 +71,7 @@ static bool group_would_take(const struct group *g, const char *name, const stru
     if (g->kind != GROUP_MATCH)
         return false;
     for (size_t i = 0; i < g->n_matches; i++)
-        if (!takes_label(&g->matches[i], labels, n))
+        if (!why_has_label(labels, n, &g->matches[i]))
             return false;
     return g->n_matches > 0;
 }
@@ -89,16 +89,26 @@ static enum mode mode_of(const struct world *w, const struct end *end)
     return strictest == MODE_NONE ? w->policy->default_mode : strictest;
 }
 
-static void suppose_end(struct why *y, struct why_end *e, const struct label *labels, size_t n)
+void why_suppose_groups(struct why *y, const char *name, const struct label *labels, size_t n,
+                        const struct group *also, struct end *end)
+{
+    const struct world *w = y->world;
+
+    end->groups.words = arena_alloc(y->arena, w->n_words, sizeof(uint64_t));
+    for (uint32_t g = 0; g < w->policy->n_groups; g++)
+        if (&w->policy->groups[g] == also ||
+            group_would_take(&w->policy->groups[g], name, labels, n))
+            end->groups.words[g / 64] |= UINT64_C(1) << (g % 64);
+    end->mode = mode_of(w, end);
+}
+
+static void suppose_end(struct why *y, struct why_end *e)
 {
     const struct world *w = y->world;
     struct nearest near = nearest_to(e->asked);
 
-    e->end = (struct end){.groups = {arena_alloc(y->arena, w->n_words, sizeof(uint64_t))}};
-    for (uint32_t g = 0; g < w->policy->n_groups; g++)
-        if (group_would_take(&w->policy->groups[g], e->asked, labels, n))
-            e->end.groups.words[g / 64] |= UINT64_C(1) << (g % 64);
-    e->end.mode = mode_of(w, &e->end);
+    e->end = (struct end){.endpoint = NULL};
+    why_suppose_groups(y, e->asked, e->labels, e->n_labels, NULL, &e->end);
     for (size_t i = 0; i < w->inventory->n_endpoints; i++)
         nearest_offer(&near, w->inventory->endpoints[i].name);
     e->nearest = near.best;
@@ -109,9 +119,15 @@ static void find_end(struct why *y, struct why_end *e, const char *asked,
 {
     e->asked = e->name = asked;
     e->is_known = world_end(y->world, asked, &e->end, &e->address) == 0;
+    e->labels = labels;
+    e->n_labels = n;
     if (!e->is_known)
-        suppose_end(y, e, labels, n);
+        suppose_end(y, e);
     e->endpoint = e->end.endpoint;
+    if (e->endpoint) {
+        e->labels = e->endpoint->labels;
+        e->n_labels = e->endpoint->n_labels;
+    }
     if (e->endpoint && strcmp(e->endpoint->name, asked) != 0)
         e->name = why_text(y, "%s (%s)", e->endpoint->name, asked);
     e->groups = group_names(y, &e->end);

@@ -33,16 +33,12 @@ static void impossible(struct trial *t, const char *subject, const char *text)
 
 /* ---- groups ---- */
 
-static bool has_label(const struct endpoint *e, const struct label_match *m)
+static bool has_label(const struct why_end *e, const struct label_match *m)
 {
-    for (size_t i = 0; e && i < e->n_labels; i++)
-        for (size_t k = 0; strcmp(e->labels[i].key, m->key) == 0 && k < m->n_values; k++)
-            if (strcmp(e->labels[i].value, m->values[k]) == 0)
-                return true;
-    return false;
+    return why_has_label(e->labels, e->n_labels, m);
 }
 
-static size_t count_missing(const struct group *g, const struct endpoint *e)
+static size_t count_missing(const struct group *g, const struct why_end *e)
 {
     size_t n = 0;
 
@@ -61,7 +57,7 @@ static const struct group *easiest_group(const struct trial *t, const struct sel
 
     for (size_t i = 0; i < s->n_groups; i++) {
         const struct group *g = &p->groups[s->groups[i]];
-        size_t n = count_missing(g, e->endpoint);
+        size_t n = count_missing(g, e);
 
         if ((g->kind == GROUP_OUTSIDE) != outside || n >= least)
             continue;
@@ -71,32 +67,54 @@ static const struct group *easiest_group(const struct trial *t, const struct sel
     return best;
 }
 
-static const char *missing_labels(struct why *y, const struct group *g, const struct endpoint *e)
+/* "tier=web instead of db" */
+static const char *missing_labels(struct why *y, const struct group *g, const struct why_end *e)
 {
     CLEANUP(buf_done) struct buf b = BUF_INIT;
 
-    for (size_t i = 0; i < g->n_matches; i++)
-        if (!has_label(e, &g->matches[i]))
-            buf_printf(&b, "%s%s=%s", b.size ? ", " : "", g->matches[i].key,
-                       g->matches[i].values[0]);
+    for (size_t i = 0; i < g->n_matches; i++) {
+        const struct label_match *m = &g->matches[i];
+
+        if (has_label(e, m))
+            continue;
+        buf_printf(&b, "%s%s=%s", b.size ? ", " : "", m->key, m->values[0]);
+        for (size_t k = 0; k < e->n_labels; k++)
+            if (strcmp(e->labels[k].key, m->key) == 0)
+                buf_printf(&b, " instead of %s", e->labels[k].value);
+    }
     return arena_text(y->arena, buf_str(&b), b.size);
 }
 
-static void enter(struct trial *t, struct end *end, const struct group *g)
+/* The labels that it would have: another value of a key takes the place of the one there was. */
+static void enter(struct trial *t, const struct why_end *e, struct end *end, const struct group *g)
 {
-    const struct world *w = t->y->world;
-    size_t index = (size_t)(g - w->policy->groups);
+    struct label *labels =
+        arena_alloc(t->y->arena, e->n_labels + g->n_matches, sizeof(struct label));
+    const char *name = e->endpoint ? e->endpoint->name : e->asked;
+    size_t n = e->n_labels;
 
-    end->groups.words = arena_copy(t->y->arena, end->groups.words, w->n_words, sizeof(uint64_t));
-    end->groups.words[index / 64] |= UINT64_C(1) << (index % 64);
+    for (size_t i = 0; i < n; i++)
+        labels[i] = e->labels[i];
+    for (size_t i = 0; i < g->n_matches; i++) {
+        const struct label_match *m = &g->matches[i];
+        size_t at = 0;
+
+        if (has_label(e, m))
+            continue;
+        while (at < n && strcmp(labels[at].key, m->key) != 0)
+            at++;
+        labels[at] = (struct label){m->key, m->values[0]};
+        n += at == n;
+    }
+    why_suppose_groups(t->y, name, labels, n, g, end);
 }
 
 static void join(struct trial *t, const struct why_end *e, struct end *end, const struct group *g)
 {
-    const char *labels = missing_labels(t->y, g, e->endpoint);
+    const char *labels = missing_labels(t->y, g, e);
     const char *name = e->endpoint ? e->endpoint->name : e->asked;
 
-    enter(t, end, g);
+    enter(t, e, end, g);
     if (g->kind == GROUP_MEMBERS)
         change(t, WHY_JOIN_GROUP, name, g->name,
                why_text(t->y, "add %s to group %s (list it under its members)", name, g->name));
@@ -109,12 +127,21 @@ static void join(struct trial *t, const struct why_end *e, struct end *end, cons
                         labels));
 }
 
+static void widen(struct trial *t, struct end *end, const struct group *g)
+{
+    const struct world *w = t->y->world;
+    size_t index = (size_t)(g - w->policy->groups);
+
+    end->groups.words = arena_copy(t->y->arena, end->groups.words, w->n_words, sizeof(uint64_t));
+    end->groups.words[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
 /* An address that is nobody's is outside; once it is an endpoint, it is not. */
 static void leave_outside(struct trial *t, const struct why_end *e, struct end *end,
                           const struct group *outside, const struct group *inside)
 {
     if (outside) {
-        enter(t, end, outside);
+        widen(t, end, outside);
         change(t, WHY_WIDEN_OUTSIDE, e->asked, outside->name,
                why_text(t->y, "add %s to the outside group %s", e->asked, outside->name));
         return;
@@ -130,7 +157,7 @@ static void leave_outside(struct trial *t, const struct why_end *e, struct end *
     change(t, WHY_ENROL, e->asked, inside->name,
            why_text(t->y, "make %s the address of an endpoint in group %s%s%s%s", e->asked,
                     inside->name, inside->n_matches ? " (labels " : "",
-                    missing_labels(t->y, inside, NULL), inside->n_matches ? ")" : ""));
+                    missing_labels(t->y, inside, e), inside->n_matches ? ")" : ""));
 }
 
 static void fulfil_end(struct trial *t, const struct why_end *e, struct end *end,

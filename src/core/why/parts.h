@@ -11,6 +11,13 @@ const char *why_text(struct why *y, const char *format, ...) __attribute__((form
 /* The ends of the question; true when the lifeline takes the connection. */
 bool why_find_ends(struct why *y, const struct why_question *q);
 
+bool why_has_label(const struct label *labels, size_t n, const struct label_match *m);
+
+/* The groups and the mode that an endpoint of this name would have with these labels; of groups
+ * with members 'also' besides (NULL: none). */
+void why_suppose_groups(struct why *y, const char *name, const struct label *labels, size_t n,
+                        const struct group *also, struct end *end);
+
 /* "tcp/5432", "icmp/8", "protocol 47". */
 const char *why_port_text(struct why *y);
 
