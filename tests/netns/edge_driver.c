@@ -2,6 +2,7 @@
 /* edge_driver.c - the edge enforcer alone, driven by lines on standard input; for tests
  *
  *     edge_driver PIN_DIR [clsact] [flows=N] [port-flows=N] [half=N] [server=ADDRESS]
+ *                         [guard=PATTERN] [bridge=NAME] [trunk=NAME]
  *
  *     put INTERFACE MAC[,MAC] [open] [dhcp] [router]     load INTERFACE PROGRAM_FILE
  *     back INTERFACE          remove INTERFACE           trust ADDRESS white|grey|black
@@ -238,12 +239,16 @@ static uint32_t number_after(const char *word, const char *key, uint32_t otherwi
 int main(int argc, char **argv)
 {
     static struct address servers[MAX_SERVERS];
+    static const char *guarded[MAX_WORDS], *bridges[MAX_WORDS], *trunks[MAX_WORDS];
     struct edge_options o = {.pin_dir = argc > 1 ? argv[1] : "",
                              .max_entries = 1 << 20,
                              .max_flows = 65536,
                              .max_port_flows = 32768,
                              .max_port_half = 8192,
-                             .dhcp_servers = servers};
+                             .dhcp_servers = servers,
+                             .guarded = guarded,
+                             .guarded_bridges = bridges,
+                             .trunks = trunks};
     struct enforcer_events events = {.flow = on_flow, .notice = on_notice};
     CLEANUP(buf_done) struct buf why = BUF_INIT;
     CLEANUP(edge_freep) struct edge *edge = NULL;
@@ -259,6 +264,12 @@ int main(int argc, char **argv)
         if (strncmp(argv[i], "server=", 7) == 0 && o.n_dhcp_servers < MAX_SERVERS &&
             address_parse(argv[i] + 7, &servers[o.n_dhcp_servers]) == 0)
             o.n_dhcp_servers++;
+        if (strncmp(argv[i], "guard=", 6) == 0 && o.n_guarded < MAX_WORDS)
+            guarded[o.n_guarded++] = argv[i] + 6;
+        if (strncmp(argv[i], "bridge=", 7) == 0 && o.n_guarded_bridges < MAX_WORDS)
+            bridges[o.n_guarded_bridges++] = argv[i] + 7;
+        if (strncmp(argv[i], "trunk=", 6) == 0 && o.n_trunks < MAX_WORDS)
+            trunks[o.n_trunks++] = argv[i] + 6;
         if (strcmp(argv[i], "detach") == 0) {
             r = edge_detach(argv[1], &why);
             (void)fprintf(stderr, "%s\n", buf_str(&why));

@@ -329,3 +329,109 @@ def test_pins_of_another_shape_are_refused_with_a_sentence(place):
             place.edge.put(place.lab[name])
     assert_holds(place)
     assert PROBE.exists()
+
+
+# -- ports that appear later
+
+def plug_anew(p, name="a"):
+    """The port of a host appears, and its guest sends from the first instant."""
+    net, host = p.lab.net, p.lab[name]
+    p.wires[name].close()
+    run("ip", "-n", net, "-batch", "-", stdin=f"""\
+link add name {name} type veth peer name eth0 address {p.mac[name]} netns {host.namespace}
+link set dev {name} master lan up
+""")
+    host.run("ip", "-batch", "-", stdin="""\
+link set eth0 up
+addr add 10.77.0.1/24 dev eth0
+addr add fd77::1/64 dev eth0 nodad
+""")
+    p.wires[name] = type(p.wires["b"])(host)
+
+
+def frames_that_get_in(p):
+    """How many of the frames of a guest whose port has just appeared arrive at b."""
+    run("ip", "-n", p.lab.net, "link", "del", "dev", "a")
+    plug_anew(p)
+    frames = [ether(p, dst=d) / IP(src=s, dst="10.77.0.2") / UDP(sport=1, dport=7001) / Raw(b"x")
+              for d in (p.mac["b"], "ff:ff:ff:ff:ff:ff") for s in ("10.77.0.1", "10.77.0.9")]
+    p.wires["b"].received()
+    for _ in range(200):
+        p.wires["a"].send(*frames)
+    seen = p.wires["b"].received()
+    return sum(has(seen, f) for f in frames)
+
+
+def test_without_a_guard_a_new_port_is_open_until_it_is_bound():
+    place = Place(RULES)
+    try:
+        assert frames_that_get_in(place) == 4
+    finally:
+        place.down()
+
+
+def test_a_guarded_port_is_closed_from_its_first_frame_on():
+    place = Place(RULES, "guard=a*", "guard=tap*")
+    try:
+        place.bind("a", "b")
+        with Running(place.b, "serve", PORTS, options=["-q"]):
+            assert set(try_targets(place.a, allowed(place)).values()) == {"open"}
+            place.edge.command("remove", "a")  # Guarded: not open, but closed.
+            assert "open" not in try_targets(place.a, allowed(place), limit_ms=300).values()
+            assert [frames_that_get_in(place) for _ in range(5)] == [0] * 5
+            place.bound.discard("a")
+            place.bind("a", "b")
+            wait_for(lambda: set(try_targets(place.a, allowed(place), limit_ms=300).values()) == {"open"},
+                     10, "the bridge to forward")
+            # The edge dies, the port goes and comes: the name is known, the interface is not.
+            place.edge.kill()
+            assert set(try_targets(place.a, allowed(place)).values()) == {"open"}
+            run("ip", "-n", place.lab.net, "link", "del", "dev", "a")
+            plug_anew(place)
+            assert "open" not in try_targets(place.a, allowed(place), limit_ms=300).values()
+            place.edge.start()
+            assert "open" not in try_targets(place.a, allowed(place)[:2], limit_ms=300).values()
+            for name in "ab":
+                place.edge.put(place.lab[name])
+            wait_for(lambda: set(try_targets(place.a, allowed(place), limit_ms=300).values()) == {"open"},
+                     10, "the port to be covered by its former program")
+            place.apply(RULES)
+    finally:
+        place.down()
+
+
+def test_the_guard_stays_over_a_restart_and_is_put_back_when_edited():
+    place = Place(RULES, "guard=a*", "guard=b*")
+    try:
+        place.bind("a", "b")
+        with Running(place.b, "serve", PORTS, options=["-q"]), \
+                Running(place.a, "hold", allowed(place)[:4]) as session:
+            in_net(place, "nft", "add", "table", "bridge", "foreign")
+            for _ in range(3):
+                place.edge.kill()
+                place.edge.start()
+            for name in "ab":
+                place.edge.put(place.lab[name])
+            in_net(place, "nft", "flush", "chain", "bridge", "suimitsu_edge", "from_guests")
+            place.edge.wait_notice("guard's table of nftables was edited", 20)
+            in_net(place, "nft", "delete", "table", "inet", "suimitsu_edge")
+            place.edge.events.clear()
+            place.edge.wait_notice("guard's table of nftables was edited", 20)
+            listed = in_net(place, "nft", "list", "ruleset").stdout
+            assert listed.count('iifname "a*"') == 2 and "table bridge foreign" in listed
+            assert session.end()["cut"] == 0
+    finally:
+        place.down()
+
+
+@pytest.mark.parametrize("bad", ["guard=a b", "guard=*a", "guard=", 'guard=a"', "guard=aaaaaaaaaaaaaaaaaaaa"])
+def test_names_that_no_interface_has_are_no_text_for_nft(place, bad):
+    place.edge.kill()
+    try:
+        with pytest.raises(Exception, match="EINVAL.*names of interfaces"):
+            Edge(place.lab, bad)
+    finally:
+        place.edge.start()
+        for name in "ab":
+            place.edge.put(place.lab[name])
+    assert_holds(place)

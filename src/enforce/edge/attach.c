@@ -16,6 +16,7 @@
 
 #include "edge.skel.h"
 #include "enforce/common/filter.h"
+#include "enforce/edge/guard.h"
 #include "enforce/edge/internal.h"
 
 enum {
@@ -160,6 +161,7 @@ int attach_port(struct edge *e, uint32_t number, struct buf *why)
     int r;
 
     if (before && before != ifindex) {
+        guard_close_port(e, before);
         (void)bpf_map_delete_elem(bpf_map__fd(e->bpf->maps.by_ifindex), &before);
         p->attached = false;
     }
@@ -174,6 +176,8 @@ int attach_port(struct edge *e, uint32_t number, struct buf *why)
         buf_printf(why, "cannot put programs on %s: %s", p->binding.interface, strerror(-r));
         return r;
     }
+    if (!p->attached)
+        guard_open_port(e, ifindex);
     p->attached = true;
     return 0;
 }
@@ -183,6 +187,7 @@ void attach_remove(struct edge *e, uint32_t number)
     struct port *p = &e->ports[number];
     char path[256];
 
+    guard_close_port(e, p->kernel.ifindex);
     for (unsigned direction = 0; direction < 2; direction++) {
         struct filter f = filter_of(p->kernel.ifindex, direction);
 

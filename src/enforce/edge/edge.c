@@ -17,7 +17,10 @@
 
 #include "edge.skel.h"
 #include "enforce/common/filter.h"
+#include "enforce/edge/guard.h"
 #include "enforce/edge/internal.h"
+
+enum { GUARD_EVERY = 10 }; /* Watches: seconds times two. */
 
 void edge_notice(struct edge *e, enum enforcer_notice kind, const char *format, ...)
 {
@@ -213,6 +216,8 @@ int edge_new(const struct edge_options *options, const struct enforcer_events *e
     r = configure(e, why);
     e->options.dhcp_servers = NULL;
     if (r == 0)
+        r = guard_set(e, why);
+    if (r == 0)
         *ret_e = TAKE_PTR(e);
     return r;
 }
@@ -386,6 +391,8 @@ void edge_watch(struct edge *e)
         attach_verify(e, number);
     }
     attach_refresh(e);
+    if (++e->n_watches % GUARD_EVERY == 0)
+        guard_verify(e);
 }
 
 size_t edge_ports(const struct edge *e, struct edge_port_status ports[], size_t room)
@@ -443,6 +450,7 @@ int edge_detach(const char *pin_dir, struct buf *why)
         return -errno;
     }
     quiet_libbpf();
+    guard_remove();
     remove_filters();
     while ((entry = readdir(dir)))
         if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)

@@ -34,7 +34,7 @@
 
 struct edge;
 
-enum { EDGE_MAX_MACS = 8, EDGE_MAX_OWN = 64, EDGE_INTERFACE_SIZE = 16 };
+enum { EDGE_MAX_MACS = 8, EDGE_MAX_OWN = 64, EDGE_INTERFACE_SIZE = 16, EDGE_MAX_GUARDED = 64 };
 
 struct edge_options {
     const char *pin_dir;     /* Below a BPF file system, for example /sys/fs/bpf/suimitsu-edge. */
@@ -45,6 +45,15 @@ struct edge_options {
     bool no_tcx;             /* Use clsact also where the kernel has tcx. */
     const struct address *dhcp_servers; /* Who may answer DHCP; none: anybody but a guest. */
     size_t n_dhcp_servers;
+
+    /* Closed from their first frame on until they are ports of this edge (guard.h).  Borrowed for
+     * the edge's life. */
+    const char *const *guarded; /* Interfaces by name, or by its beginning: "tap*". */
+    size_t n_guarded;
+    const char *const *guarded_bridges; /* All ports of these but 'trunks'. */
+    size_t n_guarded_bridges;
+    const char *const *trunks;
+    size_t n_trunks;
 };
 
 struct edge_binding {
@@ -69,7 +78,8 @@ DEFINE_CLEANUP(struct edge, edge_free)
  * -ENOSPC: no more ports.  -EINVAL: no MAC, or a name that is none.  Others: from the kernel. */
 int edge_put_port(struct edge *e, const struct edge_binding *binding, struct buf *why);
 
-/* Ends the enforcement at this port and its flows: opens it.  -ENOENT: not bound. */
+/* Ends the enforcement at this port and its flows: opens it, unless it is guarded.
+ * -ENOENT: not bound. */
 int edge_remove_port(struct edge *e, const char *interface, struct buf *why);
 
 /* Makes the view of 'p' (checked) the port's program, all or nothing.

@@ -59,6 +59,9 @@ struct edge {
     bool no_tcx; /* Asked for, or the kernel has none. */
     uint64_t losses_told[EDGE_COUNTERS];
     uint64_t n_tampers;
+    uint64_t n_watches;
+    bool guard_stands;
+    unsigned char guard_digest[POOL_DIGEST]; /* Of the table as we left it. */
 };
 
 /* edge.c */
