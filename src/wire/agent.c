@@ -36,6 +36,9 @@ void agent_message_free(struct agent_message *m)
         free(m->enrolled.chain);
         free(m->enrolled.ca);
         break;
+    case AGENT_PORTS:
+        free(m->ports.items);
+        break;
     case AGENT_HELLO:
         free(m->hello.features);
         break;
@@ -129,12 +132,36 @@ static Suimitsu__Control *control_to_pb(struct scratch *s, const struct agent_co
     return pb;
 }
 
+static Suimitsu__Ports *ports_to_pb(struct scratch *s, const struct agent_ports *m)
+{
+    Suimitsu__Ports *pb = PB_NEW(s, Suimitsu__Ports, suimitsu__ports__init);
+
+    pb->n_ports = m->n_items;
+    pb->ports = scratch_new(s, m->n_items, sizeof(*pb->ports));
+    for (size_t i = 0; i < m->n_items; i++) {
+        Suimitsu__Port *to = PB_NEW(s, Suimitsu__Port, suimitsu__port__init);
+        const struct agent_port *from = &m->items[i];
+
+        to->endpoint = lend(from->endpoint);
+        to->interface = lend(from->interface);
+        to->mac.len = from->n_macs * sizeof(from->macs[0]);
+        to->mac.data = scratch_new(s, from->n_macs, sizeof(from->macs[0]));
+        memcpy(to->mac.data, from->macs, to->mac.len);
+        to->open_before = from->open_before;
+        to->dhcp_server = from->dhcp_server;
+        to->router = from->router;
+        pb->ports[i] = to;
+    }
+    return pb;
+}
+
 static Suimitsu__Hello *hello_to_pb(struct scratch *s, const struct agent_hello *m)
 {
     Suimitsu__Hello *pb = PB_NEW(s, Suimitsu__Hello, suimitsu__hello__init);
 
     pb->version = m->version;
     pb->endpoint = lend(m->endpoint);
+    pb->guards = lend(m->guards);
     pb->running_revision = m->running_revision;
     pb->trust_sequence = m->trust_sequence;
     pb->boot_id = lend(m->boot_id);
@@ -287,6 +314,9 @@ static void body_to_pb(struct scratch *s, const struct agent_message *m, Suimits
     case AGENT_CONTROL:
         pb->control = control_to_pb(s, &m->control);
         break;
+    case AGENT_PORTS:
+        pb->ports = ports_to_pb(s, &m->ports);
+        break;
     case AGENT_HELLO:
         pb->hello = hello_to_pb(s, &m->hello);
         break;
@@ -364,6 +394,7 @@ const char *agent_kind_name(enum agent_kind kind)
         [AGENT_CONTROL] = "control",
         [AGENT_REFUSED] = "refused",
         [AGENT_ENROLLED] = "enrolled",
+        [AGENT_PORTS] = "ports",
         [AGENT_HELLO] = "hello",
         [AGENT_ACK] = "ack",
         [AGENT_FLOWS] = "flows",

@@ -31,6 +31,9 @@ enum {
     AGENT_MAX_FEATURES = 64,        /* In one greeting. */
     AGENT_MAX_CONTROL_COUNT = 1000, /* A control message is carried out 1 .. this often. */
     AGENT_MAX_CONFIRM_S = 86400,
+    AGENT_MAX_PORTS = 1024, /* Of one machine. */
+    AGENT_MAX_MACS = 8,     /* Of one port. */
+    AGENT_INTERFACE_SIZE = 16,
 };
 
 enum agent_side { AGENT_SIDE_CONTROLLER, AGENT_SIDE_AGENT, AGENT_SIDE_STRANGER };
@@ -46,6 +49,7 @@ enum agent_kind { /* The field numbers of wire/agent.proto. */
                   AGENT_CONTROL,
                   AGENT_REFUSED,  /* The controller closes the connection behind it. */
                   AGENT_ENROLLED, /* To a stranger. */
+                  AGENT_PORTS,    /* On the agent's own connection. */
                   /* Agent to controller. */
                   AGENT_HELLO = 16,
                   AGENT_ACK,
@@ -145,9 +149,23 @@ struct agent_enrolled {
     char *ca;
 };
 
+struct agent_port {
+    char endpoint[PROGRAM_NAME_SIZE];
+    char interface[AGENT_INTERFACE_SIZE];
+    uint8_t macs[AGENT_MAX_MACS][6];
+    size_t n_macs;
+    bool open_before, dhcp_server, router;
+};
+
+struct agent_ports {
+    struct agent_port *items; /* Owned by the message. */
+    size_t n_items;
+};
+
 struct agent_hello {
     uint32_t version;
     char endpoint[PROGRAM_NAME_SIZE]; /* As in the certificate. */
+    char guards[PROGRAM_NAME_SIZE];   /* "": this connection is about the agent's own endpoint. */
     uint64_t running_revision;        /* 0: none; send a snapshot. */
     uint64_t trust_sequence;
     char boot_id[PROGRAM_NAME_SIZE];
@@ -243,6 +261,7 @@ struct agent_message {
         struct agent_control control;
         struct agent_refused refused;
         struct agent_enrolled enrolled;
+        struct agent_ports ports;
         struct agent_hello hello;
         struct agent_ack ack;
         struct agent_flows flows;

@@ -130,6 +130,36 @@ static int control_from_pb(const Suimitsu__Control *pb, struct agent_control *m,
     return 0;
 }
 
+static int port_from_pb(const Suimitsu__Port *pb, struct agent_port *m)
+{
+    size_t n = pb->mac.len / sizeof(m->macs[0]);
+
+    if (text_from_pb(pb->endpoint, m->endpoint, sizeof(m->endpoint)) < 0 || !m->endpoint[0] ||
+        text_from_pb(pb->interface, m->interface, sizeof(m->interface)) < 0 || !m->interface[0] ||
+        pb->mac.len % sizeof(m->macs[0]) || n == 0 || n > AGENT_MAX_MACS)
+        return -EINVAL;
+    memcpy(m->macs, pb->mac.data, pb->mac.len);
+    m->n_macs = n;
+    m->open_before = pb->open_before;
+    m->dhcp_server = pb->dhcp_server;
+    m->router = pb->router;
+    return 0;
+}
+
+static int ports_from_pb(const Suimitsu__Ports *pb, struct agent_ports *m, const char **ret_what)
+{
+    *ret_what = "the number of ports";
+    if (pb->n_ports > AGENT_MAX_PORTS)
+        return -E2BIG;
+    *ret_what = "a field of a port";
+    m->items = xcalloc(pb->n_ports, sizeof(*m->items));
+    m->n_items = pb->n_ports;
+    for (size_t i = 0; i < pb->n_ports; i++)
+        if (port_from_pb(pb->ports[i], &m->items[i]) < 0)
+            return -EINVAL;
+    return 0;
+}
+
 static int hello_from_pb(const Suimitsu__Hello *pb, struct agent_hello *m, const char **ret_what)
 {
     *ret_what = "the number of features";
@@ -137,6 +167,7 @@ static int hello_from_pb(const Suimitsu__Hello *pb, struct agent_hello *m, const
         return -E2BIG;
     *ret_what = "a text in hello";
     if (text_from_pb(pb->endpoint, m->endpoint, sizeof(m->endpoint)) < 0 || !m->endpoint[0] ||
+        text_from_pb(pb->guards, m->guards, sizeof(m->guards)) < 0 ||
         text_from_pb(pb->boot_id, m->boot_id, sizeof(m->boot_id)) < 0 ||
         text_from_pb(pb->kernel, m->kernel, sizeof(m->kernel)) < 0 ||
         text_from_pb(pb->software, m->software, sizeof(m->software)) < 0)
@@ -301,6 +332,8 @@ static int body_from_pb(const Suimitsu__Message *pb, struct agent_message *m, co
         return refused_from_pb(pb->refused, &m->refused);
     case AGENT_ENROLLED:
         return enrolled_from_pb(pb->enrolled, &m->enrolled);
+    case AGENT_PORTS:
+        return ports_from_pb(pb->ports, &m->ports, ret_what);
     case AGENT_HELLO:
         return hello_from_pb(pb->hello, &m->hello, ret_what);
     case AGENT_ACK:

@@ -226,8 +226,8 @@ class Agent:
 
     running = 0
 
-    def hello(self, endpoint=None):
-        self.send(hello=self.pb.Hello(version=1, endpoint=endpoint or self.endpoint,
+    def hello(self, endpoint=None, guards=""):
+        self.send(hello=self.pb.Hello(version=1, endpoint=endpoint or self.endpoint, guards=guards,
                                       running_revision=self.running, boot_id="b", kernel="6.1"))
         return self
 
@@ -426,6 +426,53 @@ def test_a_connection_that_does_not_answer_makes_room_for_a_newer(agent, pb, tmp
     twin.running = agent.running
     twin.connect().hello()
     assert twin.expect("confirm").revision == agent.running
+
+
+EDGE = INVENTORY.replace("  db1: {labels: {tier: db}, addresses: [10.20.1.12], enforcers: [host]}", """
+  db1: {labels: {tier: db}, addresses: [10.20.1.12], enforcers: [host, edge],
+        edge: {agent: web1, port: tap3, macs: ["02:00:00:00:00:03", "02:00:00:00:00:04"], may: route}}
+""")
+
+
+def test_an_agent_is_told_its_ports_and_guards_them_by_connections_of_their_own(
+        agent, pb, tmp_path, controller):
+    assert controller.apply(None, EDGE)[0] == 200
+    assert agent.enrol()[0] == "enrolled"
+    agent.connect().hello()
+    port, = agent.expect("ports").ports
+    assert (port.endpoint, port.interface, port.open_before, port.dhcp_server, port.router) == (
+        "db1", "tap3", False, False, True)
+    assert port.mac == bytes.fromhex("020000000003020000000004")
+    agent.acknowledge(agent.expect("snapshot").program.revision)
+    guard = Agent(pb, controller, tmp_path, "web1")
+    guard.connect().hello(guards="db1")
+    program = guard.expect("snapshot").program
+    assert program.endpoint == "db1"
+    guard.acknowledge(program.revision)
+    shown = {(e["name"], e.get("edge")): e for e in controller.good("GET", "/enforcers")}
+    until(lambda: {(e["name"], e.get("edge")): e["running"] for e in controller.good(
+        "GET", "/enforcers")}[("db1", "web1")] == program.revision)
+    assert shown[("db1", None)]["running"] == 0  # Its own agent is another enforcer.
+    assert controller.good("GET", "/status")["enforcers"]["expected"] == 4
+    # What it sees it reports about the endpoint that it guards, and nobody else.
+    before = controller.good("GET", "/status")["counters"]["foreign_reports"]
+    guard.send(flows=pb.Flows(endpoint="web1", sequence=1, flows=[guard.flow()]))
+    guard.send(flows=pb.Flows(endpoint="db1", sequence=2, flows=[guard.flow(direction=1)]))
+    until(lambda: controller.good("GET", "/flows?to=db1")["flows"])
+    assert controller.good("GET", "/status")["counters"]["foreign_reports"] == before + 1
+    # Elsewhere now: the agent is told, and the guard is sent away.
+    moved = EDGE.replace("agent: web1", "agent: pc1")
+    assert controller.apply(None, moved)[0] == 200
+    assert not agent.expect("ports").ports
+    assert guard.expect("refused").reason == 6
+
+
+def test_nobody_guards_what_the_inventory_puts_elsewhere(agent, pb, tmp_path, controller):
+    assert controller.apply(None, EDGE.replace("agent: web1", "agent: pc1"))[0] == 200
+    assert agent.enrol()[0] == "enrolled"
+    for guards, reason in (("db1", 6), ("pc1", 6), ("nobody", 12)):
+        agent.connect().hello(guards=guards)
+        assert agent.expect("refused").reason == reason, guards
 
 
 def test_quarantine_goes_out_by_the_fast_path_before_its_program(agent):

@@ -261,6 +261,7 @@ static void on_message(struct channel *c, const void *data, size_t size, void *u
                 agent_reason_name(m->refused.reason));
         n->backoff_ms = BACKOFF_MAX_MS;
         break;
+    case AGENT_PORTS: /* No edge here yet. */
     case AGENT_ENROLLED:
     case AGENT_HELLO:
     case AGENT_ACK:

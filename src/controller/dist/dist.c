@@ -9,10 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/date.h"
 #include "base/log.h"
-#include "controller/dist/enforcer.h"
-#include "controller/json.h"
+#include "controller/dist/internal.h"
 #include "core/delta.h"
 #include "wire/frame.h"
 
@@ -22,45 +20,6 @@ enum {
     IDLE_MS = 60000, /* Six polls. */
     CONTEND_MS = 3000,
     MAX_OUT = 96 << 20,
-};
-
-enum stage { STRANGER, GREETING, CONTENDING, LIVE, LEAVING };
-
-struct session {
-    struct dist *dist;
-    struct channel *channel;
-    struct session *next;
-    enum stage stage;
-    char endpoint[PROGRAM_NAME_SIZE];
-    struct enforcer_watch watch;
-    uint64_t nonce;
-    uint64_t since_s;
-    uint64_t contend_by_ms; /* CONTENDING: when the older counts as gone. */
-
-    uint64_t sent_revision;    /* Under way; 0: nothing. */
-    uint64_t running_revision; /* As acknowledged or greeted. */
-    bool based_here;           /* 'running_revision' was sent by this run: good for deltas. */
-    uint64_t refused_revision; /* Not sent again until something changes. */
-    uint64_t trust_sequence;
-    char last_result[AGENT_TEXT_SIZE + 64];
-    struct agent_hello hello; /* Without its features. */
-    json_t *features;
-    json_t *status; /* Counters and hooks of the last reply. */
-    uint64_t lost_events, lost_records;
-};
-
-struct dist {
-    struct loop *loop;
-    struct tls *tls;
-    struct listener *listener;
-    struct timer *ticker;
-    struct desired *desired;
-    struct dist_hooks hooks;
-    struct session *sessions;
-    size_t n_sessions, n_strangers;
-    uint64_t minute;
-    unsigned enrolments;
-    struct dist_summary counts; /* The last three fields only. */
 };
 
 static uint64_t unix_s(void)
@@ -79,6 +38,7 @@ static void session_free(struct session *s)
     if (s->stage == STRANGER)
         s->dist->n_strangers--;
     channel_free(s->channel);
+    buf_done(&s->ports);
     json_decref(s->features);
     json_decref(s->status);
     free(s);
@@ -198,13 +158,23 @@ static void bring_up_to_date(struct session *s)
     send_program(s);
 }
 
+/* ---- news ---- */
+
 static void generation_changed(void *user)
 {
     struct dist *d = user;
     struct session *next;
 
     for (struct session *s = d->sessions; s; s = next) {
+        const struct inventory *inventory = desired_current(d->desired)->inventory;
+
         next = s->next;
+        if (s->stage == LIVE && s->guards &&
+            !ports_is_guard(s, inventory_endpoint(inventory, s->endpoint))) {
+            refuse(s, AGENT_REASON_NOT_ME, "the inventory puts this endpoint elsewhere now");
+            continue;
+        }
+        ports_tell(s);
         bring_up_to_date(s);
     }
 }
@@ -240,10 +210,10 @@ static void confirmed(uint64_t revision, void *user)
 
 /* ---- greetings ---- */
 
-static struct session *live_session(struct dist *d, const char *endpoint)
+struct session *dist_live_session(struct dist *d, const char *endpoint, bool guards)
 {
     for (struct session *s = d->sessions; s; s = s->next)
-        if (s->stage == LIVE && strcmp(s->endpoint, endpoint) == 0)
+        if (s->stage == LIVE && s->guards == guards && strcmp(s->endpoint, endpoint) == 0)
             return s;
     return NULL;
 }
@@ -267,7 +237,37 @@ static void go_live(struct session *s)
     if (s->running_revision && s->running_revision == desired_current(s->dist->desired)->revision &&
         !desired_head(s->dist->desired)->confirm_revision)
         say_confirmed(s, s->running_revision);
+    ports_tell(s);
     bring_up_to_date(s);
+}
+
+/* Whom this connection is about; false: it was refused. */
+static bool accept_endpoint(struct session *s, const struct agent_hello *h)
+{
+    const struct inventory *inventory = desired_current(s->dist->desired)->inventory;
+    const char *wanted = h->guards[0] ? h->guards : s->agent;
+
+    if (strcmp(h->endpoint, s->agent) != 0) {
+        s->dist->counts.foreign_reports++;
+        refuse(s, AGENT_REASON_NOT_ME, "the greeting names another endpoint than the certificate");
+        return false;
+    }
+    if (s->stage == LIVE && (strcmp(s->endpoint, wanted) != 0 || s->guards != !!h->guards[0])) {
+        refuse(s, AGENT_REASON_PROTOCOL, "a second greeting about another endpoint");
+        return false;
+    }
+    if (!inventory_endpoint(inventory, wanted)) {
+        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
+        return false;
+    }
+    if (h->guards[0] && !ports_is_guard(s, inventory_endpoint(inventory, wanted))) {
+        s->dist->counts.foreign_reports++;
+        refuse(s, AGENT_REASON_NOT_ME, "the inventory puts that endpoint at no port of yours");
+        return false;
+    }
+    s->guards = h->guards[0] != 0;
+    set_text(s->endpoint, sizeof(s->endpoint), wanted);
+    return true;
 }
 
 static void greet(struct session *s, struct agent_hello *h)
@@ -278,15 +278,8 @@ static void greet(struct session *s, struct agent_hello *h)
         refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
         return;
     }
-    if (strcmp(h->endpoint, s->endpoint) != 0) {
-        s->dist->counts.foreign_reports++;
-        refuse(s, AGENT_REASON_NOT_ME, "the greeting names another endpoint than the certificate");
+    if (!accept_endpoint(s, h))
         return;
-    }
-    if (!inventory_endpoint(desired_current(s->dist->desired)->inventory, s->endpoint)) {
-        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
-        return;
-    }
     json_decref(s->features);
     s->features = json_array();
     for (size_t i = 0; i < h->n_features; i++)
@@ -303,7 +296,7 @@ static void greet(struct session *s, struct agent_hello *h)
         bring_up_to_date(s);
         return;
     }
-    older = live_session(s->dist, s->endpoint);
+    older = dist_live_session(s->dist, s->endpoint, s->guards);
     if (!older) {
         go_live(s);
         return;
@@ -322,7 +315,8 @@ static void older_is_alive(struct session *older)
         char detail[256];
 
         next = s->next;
-        if (s->stage != CONTENDING || strcmp(s->endpoint, older->endpoint) != 0)
+        if (s->stage != CONTENDING || s->guards != older->guards ||
+            strcmp(s->endpoint, older->endpoint) != 0)
             continue;
         (void)snprintf(detail, sizeof(detail),
                        "%s (boot %s) is refused: %s (boot %s) is connected with this identity",
@@ -336,7 +330,7 @@ static void older_is_alive(struct session *older)
 
 static void older_is_gone(struct session *newer)
 {
-    struct session *older = live_session(newer->dist, newer->endpoint);
+    struct session *older = dist_live_session(newer->dist, newer->endpoint, newer->guards);
 
     if (older) {
         log_warn(
@@ -440,7 +434,7 @@ static void renewal_asked(struct session *s, const char *csr)
 {
     CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_CERTIFICATE);
 
-    if (s->dist->hooks.renew(s->dist->hooks.user, s->endpoint, csr, &m->certificate) < 0) {
+    if (s->dist->hooks.renew(s->dist->hooks.user, s->agent, csr, &m->certificate) < 0) {
         s->dist->counts.bad_messages++;
         log_warn("agent %s: no certificate for its request", s->endpoint);
         return;
@@ -543,7 +537,8 @@ static void opened(struct channel *c, void *user)
     s->stage = GREETING;
     channel_set_max_in(c, FRAME_FROM_AGENT_MAX);
     channel_set_idle(c, IDLE_MS);
-    set_text(s->endpoint, sizeof(s->endpoint), peer->name);
+    set_text(s->agent, sizeof(s->agent), peer->name);
+    set_text(s->endpoint, sizeof(s->endpoint), peer->name); /* Until it greets. */
     if (!s->dist->hooks.certificate_counts(s->dist->hooks.user, peer->name, peer->serial))
         refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT,
                "this certificate counts no more; enrol again with a new token");
@@ -657,69 +652,9 @@ uint16_t dist_port(const struct dist *d)
     return listener_port(d->listener);
 }
 
-/* ---- what is known of them ---- */
-
-static json_t *enforcer_json(const struct dist *d, const char *name, struct session *s)
-{
-    uint64_t wanted = desired_current(d->desired)->revision;
-    char since[DATE_TEXT_SIZE] = "";
-    json_t *j;
-
-    if (s)
-        (void)date_format_time((int64_t)s->since_s, since);
-    j = json_pack("{s:s,s:s,s:I,s:I,s:b,s:s}", "name", name, "state",
-                  enforcer_state_name(s ? s->watch.state : ENFORCER_INACTIVE), "wanted",
-                  (json_int_t)wanted, "running", (json_int_t)(s ? s->running_revision : 0),
-                  "refused", s && s->refused_revision == wanted, "last_result",
-                  s ? s->last_result : "");
-    if (!j || !s)
-        return j;
-    (void)json_object_update_new(
-        j, json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:O?,s:O?}", "address",
-                     channel_address(s->channel), "since", since, "boot_id", s->hello.boot_id,
-                     "kernel", s->hello.kernel, "software", s->hello.software, "trust_sequence",
-                     (json_int_t)s->trust_sequence, "lost_events", (json_int_t)s->lost_events,
-                     "lost_records", (json_int_t)s->lost_records, "features", s->features, "status",
-                     s->status));
-    return j;
-}
-
-json_t *dist_enforcers(struct dist *d, const char *name)
-{
-    const struct inventory *inventory = desired_current(d->desired)->inventory;
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < inventory->n_endpoints; i++) {
-        const struct endpoint *e = &inventory->endpoints[i];
-        struct session *s = live_session(d, e->name);
-
-        if (name ? strcmp(name, e->name) == 0 : s || (e->enforcers & ENFORCER_HOST))
-            (void)json_array_append_new(array, enforcer_json(d, e->name, s));
-    }
-    return array;
-}
-
-void dist_summarise(struct dist *d, struct dist_summary *ret_s)
-{
-    const struct generation *g = desired_current(d->desired);
-    struct dist_summary sum = d->counts;
-
-    for (size_t i = 0; i < g->inventory->n_endpoints; i++)
-        sum.n_expected += (g->inventory->endpoints[i].enforcers & ENFORCER_HOST) != 0;
-    for (const struct session *s = d->sessions; s; s = s->next) {
-        if (s->stage != LIVE)
-            continue;
-        sum.n_connected++;
-        sum.n_active += s->watch.state == ENFORCER_ACTIVE;
-        sum.n_current += s->running_revision == g->revision;
-        sum.n_refused += s->refused_revision == g->revision;
-    }
-    *ret_s = sum;
-}
-
 int dist_control(struct dist *d, const char *target, uint32_t verb, uint32_t count)
 {
-    struct session *s = live_session(d, target);
+    struct session *s = dist_live_session(d, target, false);
     struct agent_message m = {.kind = AGENT_CONTROL, .control = {.verb = verb, .count = count}};
 
     if (verb < AGENT_VERB_REPORT || verb > AGENT_VERB_RESYNC || count < 1 ||

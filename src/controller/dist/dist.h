@@ -6,6 +6,10 @@
  * the daemon sent it the base, else by a snapshot; one program is under way at a time, and what
  * changes meanwhile follows after the acknowledgement.
  *
+ * Edges.  An agent that has a port of an endpoint (inventory: edge) is told so on its own
+ * connection, and makes one more connection for each of them: an enforcer of its own here, with
+ * that endpoint's program, known by the same certificate, and refused unless the inventory says so.
+ *
  * What an agent may not do is refused and counted: report about another endpoint, speak out of
  * turn. Two live connections with one identity: the older is asked for a sign of life; if it gives
  * one the newer is refused and both are named in log and audit; if not, the newer takes its place.
@@ -59,7 +63,7 @@ uint16_t dist_port(const struct dist *d); /* Where it listens. */
 json_t *dist_enforcers(struct dist *d, const char *name);
 
 struct dist_summary {
-    size_t n_expected; /* Endpoints with a host enforcer in the inventory. */
+    size_t n_expected; /* Host enforcers, and edges with a place, in the inventory. */
     size_t n_connected;
     size_t n_active;
     size_t n_current; /* Connected, and running the current revision. */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which endpoints hang on which ports of an agent's machine, as the inventory says. */
+#include <stdio.h>
+
+#include "controller/dist/internal.h"
+
+bool ports_is_guard(const struct session *s, const struct endpoint *e)
+{
+    return e && e->edge && (e->enforcers & ENFORCER_EDGE) &&
+           strcmp(e->edge->agent.name, s->agent) == 0;
+}
+
+static void list_ports(const struct session *s, struct agent_ports *to)
+{
+    const struct inventory *inventory = desired_current(s->dist->desired)->inventory;
+    size_t room = 0;
+
+    for (size_t i = 0; i < inventory->n_endpoints && to->n_items < AGENT_MAX_PORTS; i++) {
+        const struct endpoint *e = &inventory->endpoints[i];
+        struct agent_port *port;
+
+        if (!ports_is_guard(s, e))
+            continue;
+        GROW(to->items, to->n_items, room);
+        port = &to->items[to->n_items++];
+        *port = (struct agent_port){.n_macs = e->edge->n_macs,
+                                    .open_before = e->edge->open_before,
+                                    .dhcp_server = e->edge->dhcp_server,
+                                    .router = e->edge->router};
+        (void)snprintf(port->endpoint, sizeof(port->endpoint), "%s", e->name);
+        (void)snprintf(port->interface, sizeof(port->interface), "%s", e->edge->port.name);
+        memcpy(port->macs, e->edge->macs, e->edge->n_macs * sizeof(port->macs[0]));
+    }
+}
+
+void ports_tell(struct session *s)
+{
+    CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_PORTS);
+    CLEANUP(buf_done) struct buf frame = BUF_INIT;
+
+    if (s->stage != LIVE || s->guards)
+        return;
+    list_ports(s, &m->ports);
+    if (agent_encode(m, &frame) < 0 || (!m->ports.n_items && !s->ports.size) ||
+        (frame.size == s->ports.size && memcmp(frame.data, s->ports.data, frame.size) == 0))
+        return; /* An agent that was never told of any has none. */
+    if (channel_send(s->channel, frame.data, frame.size) < 0)
+        return; /* It connects again, and is told then. */
+    buf_done(&s->ports);
+    s->ports = frame;
+    frame = (struct buf)BUF_INIT;
+}
