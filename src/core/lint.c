@@ -169,6 +169,7 @@ void policy_lint(const struct world *w, bool has_inventory, struct diagnostics *
     lint_widen(&l);
     lint_cross(&l);
     lint_cover(&l);
+    lint_wide(&l);
     lint_mode(&l);
     lint_plain(&l);
     cover_free(l.cover);

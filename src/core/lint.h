@@ -14,6 +14,7 @@
  * W-NEVER-HIDES an allow of which nevers leave nothing
  * W-MODE-HOLE   a group in learn or test mode that is a bridge (needs an inventory)
  * W-PLAIN-SWITCH neighbours whom nobody keeps apart (needs an inventory)
+ * W-WIDE        what a rule lists and no endpoint uses (needs an inventory)
  * N-NO-ALLOW    "an empty allow list means nothing is allowed"
  * N-UNFINISHED  some of the above was not looked for everywhere: that would take too long
  *

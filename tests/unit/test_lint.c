@@ -497,12 +497,86 @@ static void neighbours_whom_nobody_keeps_apart_are_told_once_for_each_segment(vo
     }
 }
 
+static const struct wide_case {
+    const char *rules, *message; /* NULL: nothing. */
+} wide_cases[] = {
+    {"allow: [{id: a, from: [office, computers], to: servers, why: w, owner: o}]\n",
+     "\"office\" adds nothing to from of \"a\": \"computers\" has all of it with this inventory"},
+    {"allow: [{id: a, from: office, to: [internet, partner], why: w, owner: o}]\n",
+     "\"partner\" adds nothing to to of \"a\": \"internet\" has all of it with this inventory"},
+    {"allow: [{id: a, from: [office, clerks], to: servers, why: w, owner: o}]\n",
+     "\"clerks\" adds nothing to from of \"a\": \"office\" has all of it with this inventory"},
+    {"allow: [{id: a, from: [office, servers], to: [pos, office], why: w, owner: o}]\n", NULL},
+    {"allow: [{id: a, from: [office, nobody], to: servers, why: w, owner: o}]\n", NULL},
+    {"allow: [{id: a, from: pos, to: servers, service: [tcp/80-90, tcp/85], why: w, owner: o}]\n",
+     "\"tcp/85\" adds nothing to service of \"a\": \"tcp/80-90\" has all of it"},
+    {"allow: [{id: a, from: pos, to: servers, service: [read, tcp/502], why: w, owner: o}]\n",
+     "\"read\" adds nothing to service of \"a\": \"tcp/502\" has all of it"},
+    {"allow: [{id: a, from: pos, to: servers, service: [read, write], why: w, owner: o}]\n", NULL},
+    {"allow: [{id: a, from: pos, to: servers, process: /x, accept-weaker: r, why: w, owner: o}]\n",
+     "\"a\" accepts weaker checks, and no end of it needs that with this inventory"},
+    {"allow: [{id: a, from: pos, to: servers, accept-weaker: r, why: w, owner: o}]\n",
+     "\"a\" accepts weaker checks, and has nothing to be checked weakly"},
+    {"allow: [{id: a, from: office, to: servers, process: /x, accept-weaker: r, why: w, owner: "
+     "o}]\n",
+     NULL},
+    {"never: [{id: n, to: servers, except: {to: pos}, why: w, owner: o}]\n",
+     "the except of \"n\" never applies with this inventory: nothing in its to is in that of the "
+     "rule"},
+    {"never: [{id: n, to: servers, service: tcp/22, except: {service: tcp/23}, why: w, owner: "
+     "o}]\n",
+     "the except of \"n\" never applies with this inventory: nothing in its service is in that of "
+     "the rule"},
+    {"never: [{id: n, to: [servers, pos], except: {to: pos}, why: w, owner: o}]\n", NULL},
+    {"never: [{id: n, to: servers, except: {from: pos, user: u}, accept-weaker: r, why: w, owner: "
+     "o}]\n",
+     NULL},
+};
+
+static void what_a_rule_lists_and_no_endpoint_uses_is_told(void **state)
+{
+    static const char groups[] =
+        "suimitsu: 1\n"
+        "groups: {pos: {match: {kind: pos}}, office: {match: {kind: pc}},\n"
+        "  servers: {match: {kind: server}}, internet: {outside: true},\n"
+        "  partner: {outside: [203.0.113.0/24]}, computers: {match: {kind: [pc, server]}},\n"
+        "  clerks: {match: {desk: clerk}}, nobody: {match: {kind: none}}}\n"
+        "services: {read: {ports: tcp/502, modbus: [1]}, write: {ports: tcp/502, modbus: [5]}}\n";
+    static const char inventory[] =
+        "suimitsu-inventory: 1\n"
+        "endpoints:\n"
+        "  pos1: {labels: {kind: pos}, addresses: 10.0.0.1, enforcers: [host, edge]}\n"
+        "  pc1: {labels: {kind: pc, desk: clerk}, addresses: 10.0.1.2, enforcers: edge}\n"
+        "  srv1: {labels: {kind: server}, addresses: 10.0.2.2, enforcers: [host, edge]}\n";
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(wide_cases); i++) {
+        CLEANUP(buf_done) struct buf policy = BUF_INIT;
+        const struct diagnostic *x;
+        struct setting s;
+        size_t n;
+
+        buf_printf(&policy, "%s%s", groups, wide_cases[i].rules);
+        read_texts(&s, buf_str(&policy), inventory);
+        x = find(&s, CODE_WIDE, &n);
+        if (!wide_cases[i].message != !x)
+            print_error("case %zu: %s\n", i, x ? x->message : "nothing");
+        assert_int_equal(n, wide_cases[i].message != NULL);
+        if (x) {
+            assert_string_equal(x->message, wide_cases[i].message);
+            assert_true(x->place.line && x->expected && x->fix);
+        }
+        setting_done(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_is_dead_or_hidden_exactly_when_brute_force_says_so),
         cmocka_unit_test(what_is_dead_without_an_inventory_is_dead_in_every_one),
         cmocka_unit_test(a_lax_group_that_is_a_bridge_is_told_with_the_path),
+        cmocka_unit_test(what_a_rule_lists_and_no_endpoint_uses_is_told),
         cmocka_unit_test(neighbours_whom_nobody_keeps_apart_are_told_once_for_each_segment),
     };
 

@@ -25,8 +25,9 @@ static inline const char *in_this_inventory(const struct linting *l)
 /* Says that 'what' was not looked for everywhere. */
 void lint_unfinished(const struct linting *l, const char *what);
 
-void lint_widen(const struct linting *l); /* E-WIDEN */
+void lint_widen(const struct linting *l); /* E-WIDEN, some of W-WIDE */
 void lint_cross(const struct linting *l); /* W-CROSS */
 void lint_cover(const struct linting *l); /* W-DEAD, W-NEVER-HIDES */
 void lint_mode(const struct linting *l);  /* W-MODE-HOLE */
+void lint_wide(const struct linting *l);  /* W-WIDE */
 void lint_plain(const struct linting *l); /* W-PLAIN-SWITCH */

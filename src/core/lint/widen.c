@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* E-WIDEN: a check that no enforcer can make. */
+/* E-WIDEN: a check that no enforcer can make.  And of W-WIDE: that being accepted without need. */
 #include "base/buf.h"
 #include "core/lint/linting.h"
 
@@ -15,6 +15,7 @@ struct widening {
     const struct linting *l;
     struct lacking *groups; /* By group. */
     struct lacking all;     /* Of all endpoints. */
+    size_t n_found;         /* Of the rule that is looked at. */
 };
 
 static void count_lacking(struct lacking *l, const struct endpoint *e)
@@ -81,18 +82,21 @@ static bool has_blind_end(const struct widening *wide, const struct selector *s,
     return false;
 }
 
-static void widens(const struct widening *wide, const struct rule *r, const struct place *place,
+static void widens(struct widening *wide, const struct rule *r, const struct place *place,
                    const char *what, const char *where, const char *expected)
 {
-    struct diagnostic *x =
-        diagnostics_add(wide->l->d, CODE_WIDEN, place, "nobody can check the %s of \"%s\" at %s",
-                        what, r->id, where);
+    struct diagnostic *x;
 
+    wide->n_found++;
+    if (r->accept_weaker)
+        return;
+    x = diagnostics_add(wide->l->d, CODE_WIDEN, place, "nobody can check the %s of \"%s\" at %s",
+                        what, r->id, where);
     diagnostic_expected(x, "%s", expected);
     diagnostic_fix(x, "put an enforcer there, narrow the rule, or write accept-weaker: REASON");
 }
 
-static void check_functions(const struct widening *wide, const struct rule *r)
+static void check_functions(struct widening *wide, const struct rule *r)
 {
     const struct policy *p = wide->l->w->policy;
     struct buf from = BUF_INIT, to = BUF_INIT;
@@ -113,15 +117,14 @@ static void check_functions(const struct widening *wide, const struct rule *r)
     buf_done(&to);
 }
 
-static void check_rule(const struct widening *wide, const struct rule *r)
+static void check_rule(struct widening *wide, const struct rule *r)
 {
     const struct match *m = &r->match;
     bool suspects_from = r->layer == LAYER_QUARANTINE && !m->from.given;
     bool suspects_to = r->layer == LAYER_QUARANTINE && !m->to.given;
     struct buf where = BUF_INIT;
 
-    if (r->accept_weaker)
-        return;
+    wide->n_found = 0;
     if ((m->n_processes || m->n_users) &&
         has_blind_end(wide, &m->from, false, suspects_from, &where)) {
         if (m->n_processes)
@@ -139,6 +142,49 @@ static void check_rule(const struct widening *wide, const struct rule *r)
     check_functions(wide, r);
 }
 
+/* ---- accepted without need ---- */
+
+static bool has_function(const struct policy *p, const struct match *m)
+{
+    for (size_t i = 0; i < m->n_services; i++)
+        if (p->services[m->services[i]].n_modbus)
+            return true;
+    return false;
+}
+
+static bool has_condition(const struct policy *p, const struct match *m)
+{
+    return m && (m->n_processes || m->n_users || m->n_served_by || has_function(p, m));
+}
+
+static bool has_empty_group(const struct world *w, const struct selector *s)
+{
+    for (size_t i = 0; i < s->n_groups; i++)
+        if (w->policy->groups[s->groups[i]].kind != GROUP_OUTSIDE && !w->n_members[s->groups[i]])
+            return true;
+    return false;
+}
+
+/* Exceptions are left alone: nobody is told where they cannot be checked. */
+static void check_acceptance(const struct widening *wide, const struct rule *r)
+{
+    const struct world *w = wide->l->w;
+    struct diagnostic *x;
+
+    if (!r->accept_weaker || wide->n_found || has_condition(w->policy, r->except) ||
+        has_empty_group(w, &r->match.from) || has_empty_group(w, &r->match.to))
+        return;
+    x = diagnostics_add(wide->l->d, CODE_WIDE, &r->place,
+                        has_condition(w->policy, &r->match)
+                            ? "\"%s\" accepts weaker checks, and no end of it needs that with this "
+                              "inventory"
+                            : "\"%s\" accepts weaker checks, and has nothing to be checked weakly",
+                        r->id);
+    diagnostic_expected(x, "accept-weaker only while some end lacks the enforcer: it opens the "
+                           "rule to those that come later, too");
+    diagnostic_fix(x, "delete accept-weaker from \"%s\"", r->id);
+}
+
 void lint_widen(const struct linting *l)
 {
     CLEANUP(free_voidp) void *memory = xcalloc(l->w->policy->n_groups, sizeof(struct lacking));
@@ -146,6 +192,8 @@ void lint_widen(const struct linting *l)
 
     summarise(&wide);
     for (size_t i = 0; l->has_inventory && i < l->w->policy->n_rules; i++)
-        if (rule_is_alive(&l->w->policy->rules[i], l->w->now_s))
+        if (rule_is_alive(&l->w->policy->rules[i], l->w->now_s)) {
             check_rule(&wide, &l->w->policy->rules[i]);
+            check_acceptance(&wide, &l->w->policy->rules[i]);
+        }
 }
