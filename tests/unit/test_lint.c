@@ -345,6 +345,131 @@ static void what_is_dead_without_an_inventory_is_dead_in_every_one(void **state)
     assert_true(n_dead > 50 && n_hidden > 5);
 }
 
+/* ---- W-CROSS, pair by pair ---- */
+
+static bool has_item(const struct n_list *l, const char *s)
+{
+    for (int i = 0; i < l->n; i++)
+        if (strcmp(l->items[i], s) == 0)
+            return true;
+    return false;
+}
+
+static bool list_within(const struct n_list *a, const struct n_list *b)
+{
+    for (int i = 0; b->given && i < a->n; i++)
+        if (!has_item(b, a->items[i]))
+            return false;
+    return !b->given || a->given;
+}
+
+/* Bits 1 to 3, and bit 0 for all others. */
+static unsigned functions_of(const struct n_list *services)
+{
+    unsigned all = services->given ? 0 : 15;
+
+    for (int i = 0; i < services->n; i++)
+        all |= !strcmp(services->items[i], "s4") ? 6 : !strcmp(services->items[i], "s5") ? 12 : 15;
+    return all;
+}
+
+static bool is_within(const struct n_fields *a, const struct n_fields *b, int place)
+{
+    if (place == 0)
+        return list_within(&a->process, &b->process) && list_within(&a->user, &b->user);
+    if (place == 1)
+        return list_within(&a->served_by, &b->served_by);
+    return !(functions_of(&a->service) & ~functions_of(&b->service));
+}
+
+static bool ends_meet(const struct n_policy *p, const struct n_list *a, const struct n_list *b)
+{
+    for (int i = 0; i < a->n; i++)
+        if (has_item(b, a->items[i]))
+            return true;
+    for (int i = 0; i < NODES; i++)
+        if (selects(p, a, node_name(p, i)) && selects(p, b, node_name(p, i)))
+            return true;
+    return false;
+}
+
+static bool has_port(const struct n_list *services, size_t packet)
+{
+    static const char *const of[][4] = {{"s1", "s2"},      {"s2"}, {"s2", "s5"}, {"s2", "s4", "s5"},
+                                        {"s2", "tcp/108"}, {""},   {"s2"},       {"s3"}};
+
+    for (size_t i = 0; i < 4 && packet < ARRAY_SIZE(of) && of[packet][i]; i++)
+        if (has_item(services, of[packet][i]))
+            return true;
+    return !services->given;
+}
+
+static bool has_more_than_source(const struct n_fields *f)
+{
+    return f->served_by.given || has_item(&f->service, "s4") || has_item(&f->service, "s5");
+}
+
+static bool are_crossing(const struct n_policy *p, int x, int y)
+{
+    const struct n_fields *a = &p->rules[x].fields, *b = &p->rules[y].fields;
+    bool ports = false, cross = false;
+
+    if (!is_of_layer(p, x, y) || strcmp(p->rules[x].layer, "never") == 0 || p->rules[x].expired ||
+        p->rules[y].expired || (!has_more_than_source(a) && !has_more_than_source(b)))
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
+        ports = ports || (has_port(&a->service, i) && has_port(&b->service, i));
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 3; k++)
+            cross = cross || (i != k && !is_within(b, a, i) && !is_within(a, b, k));
+    return ports && cross && ends_meet(p, &a->from, &b->from) && ends_meet(p, &a->to, &b->to);
+}
+
+static bool is_told_crossing(const struct n_policy *p, const struct diagnostics *d, int x, int y)
+{
+    for (size_t i = 0; i < d->n; i++) {
+        char both[2][40];
+
+        (void)snprintf(both[0], sizeof both[0], "\"%s\" and \"%s\" overlap", p->rules[x].id,
+                       p->rules[y].id);
+        (void)snprintf(both[1], sizeof both[1], "\"%s\" and \"%s\" overlap", p->rules[y].id,
+                       p->rules[x].id);
+        if (d->items[i].code == CODE_CROSS &&
+            (strstr(d->items[i].message, both[0]) == d->items[i].message ||
+             strstr(d->items[i].message, both[1]) == d->items[i].message))
+            return true;
+    }
+    return false;
+}
+
+static void rules_cross_exactly_when_asked_pair_by_pair(void **state)
+{
+    size_t n_crossing = 0;
+
+    (void)state;
+    for (int i = 0; i < POLICIES; i++) {
+        struct setting s = {.policy_text = BUF_INIT, .inventory_text = BUF_INIT};
+        struct n_policy p;
+
+        naive_make(&p);
+        naive_write(&p, &s.policy_text, &s.inventory_text);
+        read_all(&s, true);
+        for (int x = 0; x < p.n_rules; x++)
+            for (int y = 0; y < x; y++) {
+                bool crossing = are_crossing(&p, x, y);
+
+                if (crossing != is_told_crossing(&p, s.d, x, y))
+                    print_error("%s\n%s\n%s and %s: %d\n", buf_str(&s.policy_text),
+                                buf_str(&s.inventory_text), p.rules[x].id, p.rules[y].id, crossing);
+                assert_int_equal(crossing, is_told_crossing(&p, s.d, x, y));
+                n_crossing += crossing;
+            }
+        setting_done(&s);
+    }
+    print_message("# %zu crossing\n", n_crossing);
+    assert_true(n_crossing > 100);
+}
+
 /* ---- findings with a path of their own ---- */
 
 static void read_texts(struct setting *s, const char *policy, const char *inventory)
@@ -575,6 +700,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_is_dead_or_hidden_exactly_when_brute_force_says_so),
         cmocka_unit_test(what_is_dead_without_an_inventory_is_dead_in_every_one),
+        cmocka_unit_test(rules_cross_exactly_when_asked_pair_by_pair),
         cmocka_unit_test(a_lax_group_that_is_a_bridge_is_told_with_the_path),
         cmocka_unit_test(what_a_rule_lists_and_no_endpoint_uses_is_told),
         cmocka_unit_test(neighbours_whom_nobody_keeps_apart_are_told_once_for_each_segment),
