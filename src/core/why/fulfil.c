@@ -228,7 +228,7 @@ static void fulfil_function(struct trial *t, const struct match *m, enum why_sta
 
         if (!s->n_modbus || !service_has_port(s, t->facts.protocol, t->facts.port))
             continue;
-        if (memchr(s->modbus, t->facts.modbus, s->n_modbus) && t->facts.modbus >= 0)
+        if (t->facts.modbus >= 0 && memchr(s->modbus, t->facts.modbus, s->n_modbus))
             return;
         t->facts.modbus = s->modbus[0];
         change(t, WHY_USE_FUNCTION, s->name, why_text(t->y, "%u", s->modbus[0]),
