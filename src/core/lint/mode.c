@@ -15,7 +15,14 @@
 #include "core/lint/linting.h"
 #include "core/verdict.h"
 
-enum { BRIDGES = 64, FAR_ENDS = 8, STRANGERS = 16, MAX_JUDGED = 1 << 18, NO_FUNCTION = -1 };
+enum {
+    WORD_BITS = 64,
+    BRIDGES = 64,
+    FAR_ENDS = 8,
+    STRANGERS = 16,
+    MAX_JUDGED = 1 << 16,
+    NO_FUNCTION = -1
+};
 
 struct holes {
     const struct linting *l;
@@ -79,6 +86,7 @@ static bool is_allowed_somehow(struct holes *h, uint32_t from, uint32_t to)
 {
     struct view near = cover_rules_between(h->l->cover, from, to);
 
+    h->n_judged++;
     for (uint32_t i = 0; i < near.n; i++) {
         const struct rule *r = &h->l->w->policy->rules[near.items[i]];
 
@@ -179,16 +187,17 @@ static bool try_list(struct holes *h, struct hole *x, const struct lists *rules,
 static bool try_bridge(struct holes *h, struct hole *x, uint32_t bridge)
 {
     const struct end_classes *k = h->l->cover->classes;
+    const struct group_set *groups = &end_of(h, bridge)->groups;
 
     x->bridge = bridge;
     for (int out = 0; out < 2; out++) {
         const struct lists *rules = out ? &k->to_rules : &k->from_rules;
 
         x->out = out;
-        for (uint32_t g = 0; g < h->l->w->policy->n_groups; g++)
-            if (list_size(rules, g) && group_set_has(&end_of(h, bridge)->groups, g) &&
-                try_list(h, x, rules, g))
-                return true;
+        for (size_t i = 0; i < h->l->w->n_words; i++)
+            for (uint64_t left = groups->words[i]; left; left &= left - 1)
+                if (try_list(h, x, rules, i * WORD_BITS + (size_t)__builtin_ctzll(left)))
+                    return true;
         if (try_list(h, x, rules, rules->n - 1))
             return true;
     }
@@ -276,7 +285,8 @@ static void look_at(struct holes *h, size_t group, enum mode mode, const struct 
     struct hole x = {.rule = NULL};
     size_t tried = 0;
 
-    for (uint32_t i = 0; i < list_size(l, group) && tried < BRIDGES; i++) {
+    for (uint32_t i = 0; i < list_size(l, group) && tried < BRIDGES && h->n_judged <= MAX_JUDGED;
+         i++) {
         uint32_t class = list_items(l, group)[i];
         const struct end *e = end_of(h, class);
 
