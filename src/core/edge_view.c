@@ -10,6 +10,8 @@ static int permissiveness(const struct program_entry *e)
  */
 static bool can_be_found(const struct program_entry *e, const struct program_entry *base)
 {
+    if (e->process & PROGRAM_FUNCTION)
+        return false; /* Kept as it is. */
     if (e->process && !(base->refine & REFINE_PROCESS))
         return false;
     return !e->user || (base->refine & REFINE_USER && base->direction == DIRECTION_OUT);
@@ -26,7 +28,7 @@ static void fold_entries(const struct program *p, struct program *view)
     view->entries = xcalloc(p->n_entries, sizeof *view->entries);
     for (size_t i = 0; i < p->n_entries;) {
         const struct program_entry *base = &p->entries[i], *best = base;
-        size_t next = i + 1;
+        size_t first = i, next = i + 1;
 
         for (; next < p->n_entries && same_base(base, &p->entries[next]); next++)
             if (can_be_found(&p->entries[next], base) &&
@@ -38,7 +40,10 @@ static void fold_entries(const struct program *p, struct program *view)
         view->entries[view->n_entries] = *best;
         view->entries[view->n_entries].process = 0;
         view->entries[view->n_entries].user = 0;
-        view->entries[view->n_entries++].refine = 0;
+        view->entries[view->n_entries++].refine = base->refine & REFINE_FUNCTION;
+        for (size_t k = first + 1; k < next && base->refine & REFINE_FUNCTION; k++)
+            if (p->entries[k].process & PROGRAM_FUNCTION && !p->entries[k].user)
+                view->entries[view->n_entries++] = p->entries[k];
     }
 }
 

@@ -7,8 +7,8 @@
  * allow before default before deny.  Where no host enforcer can check such a condition, the
  * compiler has closed it already (core/compile.h), and the view keeps that.
  *
- * The view has base entries only, and no programs or users; everything else is as before, so
- * program_judge() on the view is the definition of what an edge must say. */
+ * The view has base entries and those for protocol functions, no programs or users; everything else
+ * is as before, so program_judge() on the view is the definition of what an edge must say. */
 #pragma once
 
 #include "core/program.h"

@@ -102,7 +102,8 @@ static const char *check_entries(const struct program *p)
             return "an entry's direction or suspect";
         if (e->word > PROGRAM_DEFAULT || e->layer > LAYER_DEFAULT)
             return "an entry's word or layer";
-        if (e->refine > (REFINE_PROCESS | REFINE_USER) || (e->refine && (e->process || e->user)))
+        if (e->refine > (REFINE_PROCESS | REFINE_USER | REFINE_FUNCTION) ||
+            (e->refine && (e->process || e->user)))
             return "an entry's refinement";
         if (e->rule > p->n_rules)
             return "an entry's rule number";
@@ -288,6 +289,22 @@ static const struct program_entry *refine(const struct program *p, const struct 
     return e ? e : base;
 }
 
+/* What a base says of one protocol function. */
+static const struct program_entry *
+refine_function(const struct program *p, const struct program_entry *base, uint8_t function)
+{
+    const struct program_entry *e;
+    struct program_entry key = *base;
+
+    key.process = PROGRAM_FUNCTION | function;
+    e = find_entry(p, key);
+    if (!e) {
+        key.process = PROGRAM_FUNCTION;
+        e = find_entry(p, key);
+    }
+    return e ? e : base;
+}
+
 static bool on_lifeline(const struct program *p, const struct program_query *q,
                         const struct program_address *remote)
 {
@@ -347,7 +364,9 @@ struct program_answer program_judge(const struct program *p, const struct progra
         key.service = 0;
         e = find_entry(p, key);
     }
-    if (e)
+    if (e && q->function && (e->refine & REFINE_FUNCTION))
+        e = refine_function(p, e, q->function);
+    else if (e)
         e = refine(p, e, process_class(p, q->process),
                    q->direction == DIRECTION_OUT ? user_class(p, q->user) : 0);
     if (e && e->word != PROGRAM_DEFAULT) {

@@ -23,6 +23,9 @@
  * own". If the base entry says 'refine', the first present of these replaces it, with the base's
  *      service: (process, user), (process, 0), (0, user).  The compiler writes all combinations
  *      that any rule of this pair tells apart, so a missing one means that the base is right.
+ *      At an edge a base may say REFINE_FUNCTION instead: then what is asked with a protocol
+ * function is decided by (PROGRAM_FUNCTION | function), or else by (PROGRAM_FUNCTION), any other
+ * one. Without a function the base tells whether any would pass.
  *   4. PROGRAM_DEFAULT, or no entry: deny by default, or would-deny when the stricter mode of both
  *      ends is learn or test.
  *
@@ -80,7 +83,15 @@ enum suspect { SUSPECT_NONE, SUSPECT_SOURCE, SUSPECT_DESTINATION }; /* Which end
 
 enum program_word { PROGRAM_DENY, PROGRAM_ALLOW, PROGRAM_DEFAULT };
 
-enum program_refine { REFINE_PROCESS = 1, REFINE_USER = 2 };
+enum program_refine {
+    REFINE_PROCESS = 1,
+    REFINE_USER = 2,
+    REFINE_FUNCTION = 4, /* For edges; see PROGRAM_FUNCTION. */
+};
+
+/* In the place of a process, which an edge does not know and whose classes are smaller: the
+ * protocol function in the low bits.  Hosts never find such an entry. */
+enum { PROGRAM_FUNCTION = 0x8000 };
 
 struct program_entry {
     identity_t remote;
@@ -173,6 +184,7 @@ struct program_query { /* One connection as this endpoint's enforcer sees it. */
     uint16_t port;       /* Destination port, or ICMP type. */
     const char *process; /* The client's program for OUT, the server's for IN; NULL: unknown. */
     const char *user;    /* NULL: unknown; not asked for IN. */
+    uint8_t function;    /* Modbus function, for edges; 0: none is told. */
 };
 
 struct program_answer {

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What core/edge_view.h promises, by brute force over all programs and users. */
+/* What core/edge_view.h promises, by brute force over all programs and users; and what an edge says
+ * of protocol functions, against the evaluator. */
 #include "core/edge_view.h"
 
 #include <netinet/in.h>
 
 #include "unit/test.h"
+
+#include "base/buf.h"
+#include "core/compile.h"
+#include "core/verdict.h"
+#include "text/policy.h"
 
 enum { SEED = 20261122, ROUNDS = 400, REMOTES = 3, SERVICES = 3, PROCESSES = 3, USERS = 3 };
 
@@ -136,10 +142,132 @@ static void an_edge_says_the_most_permissive_of_what_only_a_host_can_tell(void *
     }
 }
 
+/* ---- protocol functions ---- */
+
+static void add_functions(struct buf *b)
+{
+    unsigned n = 1 + chance(3);
+
+    buf_puts(b, ", modbus: [");
+    for (unsigned i = 0, f = 0; i < n; i++) {
+        f += 1 + chance(3);
+        buf_printf(b, "%s%u", i ? ", " : "", f);
+    }
+    buf_puts(b, "]");
+}
+
+static void any_policy(struct buf *b)
+{
+    static const char *const ends[] = {"x", "y", "z", "any"}, *const layers[] = {"allow", "never"};
+
+    buf_puts(b, "suimitsu: 1\ngroups:\n");
+    for (int i = 0; i < 3; i++)
+        buf_printf(b, "  %s: {members: [%s1]}\n", ends[i], ends[i]);
+    buf_puts(b, "services:\n");
+    for (int i = 0; i < 4; i++) {
+        buf_printf(b, "  s%d: {ports: [tcp/%s]", i, i & 1 ? "502" : "500-510");
+        if (i < 3)
+            add_functions(b);
+        buf_puts(b, "}\n");
+    }
+    for (size_t layer = 0; layer < ARRAY_SIZE(layers); layer++) {
+        buf_printf(b, "%s:\n", layers[layer]);
+        for (int i = 0; i < 3; i++)
+            buf_printf(b, "  - {id: %s%d, from: %s, to: %s, service: s%u, why: w, owner: o}\n",
+                       layers[layer], i, ends[chance(4)], ends[chance(4)],
+                       layer ? chance(3) : chance(4));
+    }
+}
+
+struct parsed {
+    struct policy *policy;
+    struct inventory *inventory;
+};
+
+static void parse(struct parsed *to)
+{
+    static const char ledger[] = "suimitsu-inventory: 1\nendpoints:\n"
+                                 "  x1: {addresses: 10.0.0.1, enforcers: edge}\n"
+                                 "  y1: {addresses: 10.0.0.2, enforcers: [host, edge]}\n"
+                                 "  z1: {addresses: 10.0.0.3, enforcers: edge}\n";
+    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    struct source sources[2];
+
+    any_policy(&text);
+    sources[0] = (struct source){"policy.yaml", buf_str(&text), text.size};
+    sources[1] = (struct source){"inventory.yaml", ledger, sizeof(ledger) - 1};
+    if (policy_read(&sources[0], 1, d, &to->policy) < 0 ||
+        inventory_read(&sources[1], 1, d, &to->inventory) < 0)
+        fail_msg("%s", buf_str(&text));
+}
+
+static bool edge_lets(struct compiled *c, const char *end, enum direction direction,
+                      const char *remote, const struct verdict_query *v)
+{
+    CLEANUP(program_freep) struct program *p = NULL, *view = NULL;
+    struct program_query q = {.direction = direction,
+                              .protocol = IPPROTO_TCP,
+                              .port = v->port,
+                              .function = (uint8_t)v->modbus};
+    const char *what;
+
+    assert_int_equal(compiled_program(c, end, &p, &what), 0);
+    view = edge_view(p);
+    assert_int_equal(program_check(view, &what), 0);
+    assert_int_equal(address_parse(remote, &q.remote), 0);
+    return program_judge(view, &q).verdict == VERDICT_ALLOW;
+}
+
+static void an_edge_at_either_end_says_of_each_function_what_the_evaluator_says(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"x1", "y1", "z1"}, *const addresses[] = {
+                                                               "10.0.0.1", "10.0.0.2", "10.0.0.3"};
+    size_t n_mixed = 0;
+
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct parsed parsed = {.policy = NULL};
+        struct compile_options options = {.revision = 1, .now_s = 1};
+        CLEANUP(compiled_freep) struct compiled *c = NULL;
+        CLEANUP(world_freep) struct world *w = NULL;
+        const char *what;
+
+        parse(&parsed);
+        assert_int_equal(compile(parsed.policy, parsed.inventory, &options, &c, &what), 0);
+        w = world_new(parsed.policy, parsed.inventory, 1);
+        for (unsigned pair = 0; pair < 6; pair++) {
+            unsigned from = pair / 2, to = (from + 1 + pair % 2) % 3;
+            size_t allowed = 0;
+
+            for (int f = 1; f <= 12; f++) {
+                struct verdict_query v = {.from = names[from],
+                                          .to = names[to],
+                                          .protocol = IPPROTO_TCP,
+                                          .port = 502,
+                                          .modbus = f};
+                struct verdict_answer a;
+
+                assert_int_equal(verdict(w, &v, &a, &what), 0);
+                allowed += a.verdict == VERDICT_ALLOW;
+                assert_int_equal(edge_lets(c, names[from], DIRECTION_OUT, addresses[to], &v),
+                                 a.verdict == VERDICT_ALLOW);
+                assert_int_equal(edge_lets(c, names[to], DIRECTION_IN, addresses[from], &v),
+                                 a.verdict == VERDICT_ALLOW);
+            }
+            n_mixed += allowed > 0 && allowed < 12;
+        }
+        policy_free(parsed.policy);
+        inventory_free(parsed.inventory);
+    }
+    assert_true(n_mixed > ROUNDS / 4); /* Else the test would show nothing. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_edge_says_the_most_permissive_of_what_only_a_host_can_tell),
+        cmocka_unit_test(an_edge_at_either_end_says_of_each_function_what_the_evaluator_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,6 +27,7 @@ struct work { /* One service class of a pair. */
     struct list own_processes, own_users, other_processes, other_users;
     int functions[MODEL_MAX_MODBUS + 2];
     size_t n_functions;
+    int unnamed; /* One that no rule here names; 0: all are named. */
     struct program_entry *entries;
     size_t n, room;
 };
@@ -273,7 +274,8 @@ static void list_functions(struct work *k, const struct functions_seen *seen)
 
     while (seen->any && f <= MODEL_MAX_MODBUS && seen->is[f])
         f++;
-    if (f <= MODEL_MAX_MODBUS)
+    k->unnamed = f <= MODEL_MAX_MODBUS ? f : 0;
+    if (k->unnamed)
         k->functions[k->n_functions++] = f;
     for (f = 1; seen->any && f <= MODEL_MAX_MODBUS; f++)
         if (seen->is[f])
@@ -406,6 +408,56 @@ static uint8_t refine(struct work *k, uint32_t service, const struct value *base
     return bits;
 }
 
+/* The most permissive verdict on one function, over everything but it. */
+static struct value ask_function(const struct work *k, uint32_t service, int function)
+{
+    struct value best = {.word = PROGRAM_DENY};
+    struct work narrow = *k; /* Borrows its lists. */
+
+    narrow.functions[0] = function;
+    narrow.n_functions = 1;
+    for (size_t p = 0; p < k->own_processes.n; p++)
+        for (size_t u = 0; u < k->own_users.n; u++) {
+            struct value v =
+                ask(&narrow, service, k->own_processes.items[p], k->own_users.items[u]);
+
+            if ((p == 0 && u == 0) || permissiveness(&v) > permissiveness(&best))
+                best = v;
+        }
+    return best;
+}
+
+static void emit_function(struct work *k, const struct value *v, uint32_t service, int function)
+{
+    emit(k, v, service, ELSE, ELSE);
+    k->entries[k->n - 1].process = (uint16_t)(PROGRAM_FUNCTION | function);
+}
+
+/* An edge of its own tells functions apart: one entry for each that differs from "any other". */
+static uint8_t refine_functions(struct work *k, uint32_t service)
+{
+    struct value other = {.word = PROGRAM_DEFAULT, .layer = LAYER_DEFAULT};
+    size_t before = k->n;
+
+    if (k->n_functions < 2 ||
+        !has_enforcer(k, is_out(k) ? PAIR_FROM_SHIFT : PAIR_TO_SHIFT, IDENTITY_EDGE))
+        return 0;
+    sort_rest(&k->own_processes, &k->c->paths); /* As collect() does with the other end's. */
+    sort_rest(&k->own_users, &k->c->user_classes);
+    if (k->unnamed)
+        other = ask_function(k, service, k->unnamed);
+    for (size_t m = 0; m < k->n_functions; m++) {
+        struct value v = ask_function(k, service, k->functions[m]);
+
+        if (!same(&v, &other))
+            emit_function(k, &v, service, k->functions[m]);
+    }
+    if (k->n == before)
+        return 0;
+    emit_function(k, &other, service, 0);
+    return REFINE_FUNCTION;
+}
+
 /* What program_judge() says where it finds nothing. */
 static bool is_nothing(const struct value *v)
 {
@@ -432,6 +484,7 @@ static void work_out(struct work *k)
         collect(k, service);
         base = ask(k, service, ELSE, ELSE);
         bits = refine(k, service, &base);
+        bits = (uint8_t)(bits | refine_functions(k, service));
         if (s == 0) {
             otherwise = base;
             otherwise_refined = bits != 0;
