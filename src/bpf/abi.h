@@ -33,7 +33,12 @@ enum abi_direction { ABI_OUT, ABI_IN };
 enum abi_suspect { ABI_SUSPECT_NONE, ABI_SUSPECT_SOURCE, ABI_SUSPECT_DESTINATION };
 enum abi_word { ABI_WORD_DENY, ABI_WORD_ALLOW, ABI_WORD_DEFAULT };
 enum abi_verdict { ABI_DENY, ABI_ALLOW, ABI_WOULD_DENY };
-enum abi_refine { ABI_REFINE_PROCESS = 1, ABI_REFINE_USER = 2 };
+enum abi_refine {
+    ABI_REFINE_PROCESS = 1,
+    ABI_REFINE_USER = 2,
+    ABI_REFINE_FUNCTION = 4, /* Edges only: entries with process ABI_FUNCTION | function. */
+};
+enum { ABI_FUNCTION = 0x8000 };
 enum abi_layer {
     ABI_LAYER_LIFELINE,
     ABI_LAYER_QUARANTINE,

@@ -97,6 +97,16 @@ enum edge_flow_kind {            /* What limits count. */
                       EDGE_WHOLE,
 };
 
+/* Where the reader of a client's Modbus requests stands (edge_modbus.h). */
+struct edge_reader {
+    __u32 sequence; /* TCP's number of the next byte. */
+    __u16 left;     /* Bytes of the present request behind its header. */
+    __u8 n;         /* Bytes of the next header that are there. */
+    __u8 header[8];
+    __u8 pad;
+};
+_Static_assert(sizeof(struct edge_reader) == 16, "no hidden padding");
+
 struct edge_flow {
     struct bpf_timer timer; /* Sends the bytes now and then, and removes what is idle. */
     __u64 active;           /* Under which it was judged. */
@@ -116,9 +126,14 @@ struct edge_flow {
     __u8 state; /* enum edge_tcp_state */
     __u8 fins;  /* Bit 1 << direction: that end has sent its FIN. */
     __u8 timed; /* Its timer runs. */
-    __u8 pad[4];
+    __u8 reads; /* Its requests are read: the verdict depends on protocol functions. */
+    __u8 pad[3];
+    __u32 acknowledged; /* Of the client's bytes, by the server. */
+    struct edge_reader reader;
+    struct edge_reader again; /* As it was at the first byte that is not acknowledged. */
+    __u32 pad2;
 };
-_Static_assert(sizeof(struct edge_flow) == 112, "no hidden padding");
+_Static_assert(sizeof(struct edge_flow) == 152, "no hidden padding");
 
 struct edge_fragment_key {
     __u32 port;
@@ -203,6 +218,8 @@ enum edge_reason {
     EDGE_TCP_FLAGS,    /* A combination that no stack sends. */
     EDGE_STRAY_TCP,    /* In no connection that began with a SYN. */
     EDGE_STRAY,        /* ICMP error or reply that belongs to nothing. */
+    EDGE_FUNCTION,     /* A request for a protocol function that is denied. */
+    EDGE_REQUEST,      /* A request that cannot be read: malformed, out of order, urgent. */
     EDGE_FULL_TCP,     /* New flows refused: the table or the port's share is full. */
     EDGE_FULL_UDP,
     EDGE_FULL_OTHER,

@@ -183,6 +183,11 @@ static __always_inline int full(__u8 protocol)
                                      : EDGE_FULL_OTHER;
 }
 
+static __always_inline int key_reads(const struct scratch *s)
+{
+    return s->key.protocol == IPPROTO_TCP && (s->d.refine & ABI_REFINE_FUNCTION);
+}
+
 /* Memory for a timer is not always at hand (since Linux 6.18 it is asked for without waiting for
  * locks): the flow's next packet tries again, and a full table is swept. */
 static __always_inline void give_timer(struct edge_flow *f)
@@ -219,6 +224,10 @@ __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
     first.layer = s->d.layer;
     first.state = s->key.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
     first.expect = expect;
+    first.reads = key_reads(s);
+    first.acknowledged = expect;
+    first.reader.sequence = expect;
+    first.again.sequence = expect;
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
         /* Perhaps another processor was faster with the same packet's twin. */
@@ -355,6 +364,8 @@ static __always_inline __u32 tcp_step(struct __sk_buff *skb, struct edge_flow *f
     return EDGE_PASS;
 }
 
+#include "bpf/edge_modbus.h"
+
 /* ---- One packet ------------------------------------------------------------------------------ */
 
 static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, __u32 len, __u64 now)
@@ -378,7 +389,11 @@ __noinline int judge_again(__u32 number)
     s->c.port = flow->port;
     s->c.protocol = s->key.protocol;
     s->c.direction = flow->direction;
+    s->function = 0;
     edge_judge(number);
+    if (key_reads(s) && !flow->reads)
+        s->d.verdict =
+            ABI_DENY; /* What went before was not read: where is a request's beginning? */
     flow->active = s->d.active;
     flow->verdict = s->d.verdict;
     flow->layer = s->d.layer;
@@ -399,6 +414,7 @@ static __always_inline void ask(struct scratch *s, const struct frame *f, __u32 
     s->c.port = service_port(&f->p);
     s->c.protocol = f->p.protocol;
     s->c.direction = direction;
+    s->function = 0;
     edge_judge(number);
 }
 
@@ -420,6 +436,8 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         report_denial(number);
         return EDGE_DENIED;
     }
+    if (key_reads(s) && f->size > f->tcp_header)
+        return EDGE_REQUEST; /* No data before the handshake where it has to be read. */
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
     if (flow) { /* A new one with the ends of one that is over: its place and timer stay. */
         flow->active = s->d.active;
@@ -432,6 +450,11 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         flow->fins = 0;
         flow->state = f->p.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
         flow->expect = n.sequence + 1;
+        flow->reads = key_reads(s);
+        flow->acknowledged = flow->expect;
+        __builtin_memset(&flow->reader, 0, sizeof(flow->reader));
+        flow->reader.sequence = flow->expect;
+        flow->again = flow->reader;
         add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
     } else {
         reason = add_flow(number, skb->len, n.sequence + 1);
@@ -500,6 +523,8 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
             if (step == EDGE_PASS && flow->state == EDGE_SYN_SENT)
                 flow->state = EDGE_SYN_RECEIVED;
         }
+        if (step == EDGE_PASS && flow->reads)
+            step = read_stream(skb, f, number, direction);
         if (step != EDGE_PASS)
             return step;
     } else if (direction != flow->direction) {

@@ -10,7 +10,7 @@
  * bytes.  Classifiers run with bottom halves off, so one a processor is enough. */
 struct scratch {
     struct edge_flow_key key;
-    __u32 pad;
+    __u32 function; /* Asked for; 0: none. */
     struct connection c;
     struct decision d;
 };
@@ -29,20 +29,29 @@ static __always_inline struct scratch *get_scratch(void)
     return bpf_map_lookup_elem(&scratches, &zero);
 }
 
-/* The entry that decides: the view of core/edge_view.h has none that refine. */
-static __always_inline const struct abi_entry *find_entry(__u32 index, struct abi_entry_key *key)
+/* The entry that decides: the view of core/edge_view.h has none that refine but by function. */
+static __always_inline const struct abi_entry *find_entry(__u32 index, struct abi_entry_key *key,
+                                                          __u32 function)
 {
     void *inner = bpf_map_lookup_elem(&entries, &index);
-    const struct abi_entry *e;
+    const struct abi_entry *base, *e;
 
     if (!inner)
         return NULL;
-    e = bpf_map_lookup_elem(inner, key);
-    if (!e && key->service) {
+    base = bpf_map_lookup_elem(inner, key);
+    if (!base && key->service) {
         key->service = 0;
+        base = bpf_map_lookup_elem(inner, key);
+    }
+    if (!base || !function || !(base->refine & ABI_REFINE_FUNCTION))
+        return base;
+    key->process = ABI_FUNCTION | function;
+    e = bpf_map_lookup_elem(inner, key);
+    if (!e) {
+        key->process = ABI_FUNCTION; /* Any other one. */
         e = bpf_map_lookup_elem(inner, key);
     }
-    return e;
+    return e ? e : base;
 }
 
 /* Judges the connection in the scratch; the decision is put beside it.  Everything unknown is
@@ -73,7 +82,7 @@ __noinline int edge_judge(__u32 number)
     own.has_suspects = cfg->flags & EDGE_FLAG_SUSPECTS;
     own.slot = &port->slots[slot];
     if (judge_begin(&own, &s->c, d, &key, &mode) == UNDECIDED)
-        judge_end(find_entry(own.index, &key), key.suspect, mode, d);
+        judge_end(find_entry(own.index, &key, s->function), key.suspect, mode, d);
     return 0;
 }
 

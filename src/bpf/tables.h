@@ -84,7 +84,8 @@ struct decision {
     __u32 rule;
     __u8 verdict;
     __u8 layer;
-    __u8 pad[6];
+    __u8 refine; /* Of the entry that decided. */
+    __u8 pad[5];
 };
 
 /* What the tables say of an address; zeros when they say nothing. */
@@ -216,6 +217,7 @@ static __always_inline void judge_end(const struct abi_entry *e, int suspect, __
 
     if (e)
         entry = *e;
+    d->refine = entry.refine;
     if (entry.word != ABI_WORD_DEFAULT) {
         d->verdict = entry.word == ABI_WORD_ALLOW ? ABI_ALLOW : ABI_DENY;
         d->layer = entry.layer;

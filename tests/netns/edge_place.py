@@ -36,8 +36,8 @@ _places = itertools.count()
 class Place:
     """Hosts a, b and c on one bridge, and an edge; ports are bound by bind()."""
 
-    def __init__(self, rules, *options, flush=()):
-        self.revision = 0
+    def __init__(self, rules, *options, flush=(), enforcers=()):
+        self.revision, self.enforcers = 0, list(enforcers)
         self.lab = Lab(World("edge", WORLD), f"sm-g{os.getpid() % 10000}{chr(97 + next(_places))}-").up()
         self.wires, self.edge = {}, None
         try:
@@ -70,6 +70,8 @@ class Place:
         """{endpoint: program file} of the next revision."""
         self.revision += 1
         data = inventory(self.lab.world)
+        for name in "ab" if self.enforcers else "":
+            data["endpoints"][name]["enforcers"] = self.enforcers
         for name, state in (states or {}).items():
             data["endpoints"][name]["state"] = state
         policy, ledger = self.lab.folder / "policy.yaml", self.lab.folder / "inventory.json"

@@ -154,12 +154,12 @@ size_t edge_n_counters(void)
 const char *edge_counter_name(size_t i)
 {
     static const char *const names[EDGE_COUNTERS] = {
-        "passed",       "denied",      "closed",      "malformed", "vlan",       "control",
-        "foreign",      "mac_spoof",   "ip_spoof",    "arp_spoof", "nd_spoof",   "duplicate",
-        "not_for_us",   "rogue_dhcp",  "rogue_ra",    "redirect",  "options",    "extensions",
-        "encapsulated", "fragment",    "tiny",        "tcp_flags", "stray_tcp",  "stray",
-        "full_tcp",     "full_udp",    "full_other",  "allowed",   "would_deny", "cut",
-        "lost_flows",   "lost_closes", "lost_denials"};
+        "passed",       "denied",     "closed",     "malformed",   "vlan",        "control",
+        "foreign",      "mac_spoof",  "ip_spoof",   "arp_spoof",   "nd_spoof",    "duplicate",
+        "not_for_us",   "rogue_dhcp", "rogue_ra",   "redirect",    "options",     "extensions",
+        "encapsulated", "fragment",   "tiny",       "tcp_flags",   "stray_tcp",   "stray",
+        "function",     "request",    "full_tcp",   "full_udp",    "full_other",  "allowed",
+        "would_deny",   "cut",        "lost_flows", "lost_closes", "lost_denials"};
 
     return i < EDGE_COUNTERS ? names[i] : "?";
 }
