@@ -6,6 +6,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+struct head {
+    uint32_t kind, seat;
+};
+
 int ipc_pair(int ret_fds[2])
 {
     int fds[2], size = 4 << 20;
@@ -36,6 +40,10 @@ size_t ipc_size(enum ipc_kind kind)
     case IPC_ASK_STATUS:
     case IPC_VERIFY:
         return sizeof(uint32_t);
+    case IPC_PORT:
+        return sizeof(struct ipc_port);
+    case IPC_PORT_GONE:
+        return sizeof(uint32_t);
     case IPC_ACK:
         return sizeof(struct ipc_ack);
     case IPC_FLOW:
@@ -48,9 +56,9 @@ size_t ipc_size(enum ipc_kind kind)
     return 0;
 }
 
-int ipc_send(int fd, enum ipc_kind kind, const void *body, size_t size)
+int ipc_send(int fd, enum ipc_kind kind, uint32_t seat, const void *body, size_t size)
 {
-    uint32_t head = (uint32_t)kind;
+    struct head head = {(uint32_t)kind, seat};
     struct iovec parts[2] = {{.iov_base = &head, .iov_len = sizeof(head)}, {.iov_len = size}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
 
@@ -58,9 +66,9 @@ int ipc_send(int fd, enum ipc_kind kind, const void *body, size_t size)
     return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int ipc_receive(int fd, enum ipc_kind *ret_kind, void *body, size_t room)
+int ipc_receive(int fd, enum ipc_kind *ret_kind, uint32_t *ret_seat, void *body, size_t room)
 {
-    uint32_t head = 0;
+    struct head head = {0, 0};
     struct iovec parts[2] = {{.iov_base = &head, .iov_len = sizeof(head)},
                              {.iov_base = body, .iov_len = room}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
@@ -71,9 +79,11 @@ int ipc_receive(int fd, enum ipc_kind *ret_kind, void *body, size_t room)
         return errno == EINTR ? -EAGAIN : -errno;
     if (n == 0)
         return 0;
-    want = ipc_size((enum ipc_kind)head);
-    if (want == 0 || (size_t)n != want + sizeof(head) || (message.msg_flags & MSG_TRUNC))
+    want = ipc_size((enum ipc_kind)head.kind);
+    if (want == 0 || head.seat >= IPC_SEATS || (size_t)n != want + sizeof(head) ||
+        (message.msg_flags & MSG_TRUNC))
         return -EPROTO;
-    *ret_kind = (enum ipc_kind)head;
+    *ret_kind = (enum ipc_kind)head.kind;
+    *ret_seat = head.seat;
     return (int)want;
 }

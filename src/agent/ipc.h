@@ -4,9 +4,11 @@
  *     net      TLS, protocol buffers, strangers' bytes      no privilege, seccomp
  *     enforce  CAP_BPF, CAP_NET_ADMIN                       takes only what is below, and checks it
  *
- * Packets over a SOCK_SEQPACKET socketpair: a kind and one structure of fixed size, numbers and
- * terminated texts.  A verdict program comes as its records (wire/records.h) in pieces, and passes
- * program_check() before anything is done with it. */
+ * Packets over a SOCK_SEQPACKET socketpair: a kind, a seat, and one structure of fixed size,
+ * numbers and terminated texts.  Seat 0 is the machine's own enforcer; each other is an edge at one
+ * port, numbered by the network half when it announces it (IPC_PORT).  A verdict program comes as
+ * its records (wire/records.h) in pieces, and passes program_check() before anything is done with
+ * it. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,6 +20,9 @@
 enum {
     IPC_PIECE_SIZE = 32768,
     IPC_TEXT_SIZE = 240,
+    IPC_SEATS = 1025, /* The host, and as many ports as one agent may have. */
+    IPC_INTERFACE_SIZE = 16,
+    IPC_MACS = 8,
     IPC_MAX_PROGRAM = 256 << 20, /* Bytes; more than the largest program that passes the limits. */
 };
 
@@ -29,6 +34,8 @@ enum ipc_kind {
     IPC_TRUST,
     IPC_ASK_STATUS,
     IPC_VERIFY,
+    IPC_PORT,      /* This seat is an edge at this port, new or changed. */
+    IPC_PORT_GONE, /* The controller says that it is no more. */
     /* From enforce. */
     IPC_ACK = 32,
     IPC_FLOW,
@@ -46,6 +53,14 @@ struct ipc_program {
 struct ipc_piece {
     uint32_t size;
     char bytes[IPC_PIECE_SIZE];
+};
+
+struct ipc_port {
+    char endpoint[PROGRAM_NAME_SIZE];
+    char interface[IPC_INTERFACE_SIZE];
+    uint8_t macs[IPC_MACS][6];
+    uint32_t n_macs;
+    uint8_t open_before, dhcp_server, router, pad;
 };
 
 struct ipc_trust {
@@ -124,12 +139,12 @@ struct ipc_status {
 int ipc_pair(int ret_fds[2]);
 
 /* Sends one message; does not block.  -EAGAIN: the other half does not keep up. */
-int ipc_send(int fd, enum ipc_kind kind, const void *body, size_t size);
+int ipc_send(int fd, enum ipc_kind kind, uint32_t seat, const void *body, size_t size);
 
 /* Receives one message into 'body' (room for the largest kind: struct ipc_piece), and returns its
  * size; 0: the other half is gone; -EAGAIN: nothing there; -EPROTO: shorter than its kind says, or
- * of no known kind. */
-int ipc_receive(int fd, enum ipc_kind *ret_kind, void *body, size_t room);
+ * of no known kind, or with no possible seat. */
+int ipc_receive(int fd, enum ipc_kind *ret_kind, uint32_t *ret_seat, void *body, size_t room);
 
 /* Size of the body of a kind; 0: no such kind. */
 size_t ipc_size(enum ipc_kind kind);

@@ -153,15 +153,11 @@ static int show_one(const struct invocation *in, const char *head)
 static int run_enforcer_list(const struct invocation *in)
 {
     static const struct column columns[] = {
-        {"NAME", "name", false},
-        {"STATE", "state", false},
-        {"WANTED", "wanted", false},
-        {"RUNNING", "running", false},
-        {"LAST RESULT", "last_result", false},
-        {"ADDRESS", "address", true},
-        {"KERNEL", "kernel", true},
-        {"SOFTWARE", "software", true},
-        {"LOST", "lost_events", true},
+        {"NAME", "name", false},        {"AT EDGE", "edge", false},
+        {"STATE", "state", false},      {"WANTED", "wanted", false},
+        {"RUNNING", "running", false},  {"LAST RESULT", "last_result", false},
+        {"ADDRESS", "address", true},   {"KERNEL", "kernel", true},
+        {"SOFTWARE", "software", true}, {"LOST", "lost_events", true},
     };
 
     return show_list(in, "/api/v1/enforcers", columns, ARRAY_SIZE(columns));

@@ -149,6 +149,10 @@ struct agent_enrolled {
     char *ca;
 };
 
+/* A feature in the greeting: this agent stands outside others only, and wants no program of its
+ * own. */
+#define AGENT_EDGE_ONLY "edge-only"
+
 struct agent_port {
     char endpoint[PROGRAM_NAME_SIZE];
     char interface[AGENT_INTERFACE_SIZE];

@@ -83,7 +83,7 @@ static void change_member(struct work *w, size_t i)
     char value[SHAPE_NAME_SIZE];
     struct label l = {"k0", value};
 
-    (void)snprintf(value, sizeof value, "g%zu", (i * 13 + 1) % w->shape.groups);
+    (void)snprintf(value, sizeof value, "g%07zu", (i * 13 + 1) % w->shape.groups);
     e.labels = &l;
     e.n_labels = 1;
     compiled_put_endpoint(w->c, &e);

@@ -38,7 +38,7 @@ long bench_peak_kb(void)
 static const char *name_of(struct arena *a, const char *letter, size_t i)
 {
     char text[SHAPE_NAME_SIZE];
-    int n = snprintf(text, sizeof text, "%s%zu", letter, i);
+    int n = snprintf(text, sizeof text, "%s%07zu", letter, i); /* Sorted by name, as by number. */
 
     return arena_text(a, text, (size_t)n);
 }

@@ -116,21 +116,25 @@ static void a_message_of_the_wrong_size_or_kind_is_refused(void **state)
     CLEANUP(free_voidp) struct ipc_piece *body = xcalloc(1, sizeof *body);
     struct ipc_trust trust = {.sequence = 3, .trust = TRUST_BLACK};
     enum ipc_kind kind = IPC_ACK;
+    uint32_t seat = 0;
     int fds[2];
 
     assert_int_equal(ipc_pair(fds), 0);
-    assert_int_equal(ipc_receive(fds[1], &kind, body, sizeof(*body)), -EAGAIN);
-    assert_int_equal(ipc_send(fds[0], IPC_TRUST, &trust, sizeof(trust)), 0);
-    assert_int_equal(ipc_receive(fds[1], &kind, body, sizeof(*body)), sizeof(trust));
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), -EAGAIN);
+    assert_int_equal(ipc_send(fds[0], IPC_TRUST, 3, &trust, sizeof(trust)), 0);
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), sizeof(trust));
     assert_int_equal(kind, IPC_TRUST);
+    assert_int_equal(seat, 3);
     assert_memory_equal(body, &trust, sizeof(trust));
 
-    assert_int_equal(ipc_send(fds[0], IPC_TRUST, &trust, sizeof(trust) - 1), 0);
-    assert_int_equal(ipc_receive(fds[1], &kind, body, sizeof(*body)), -EPROTO);
-    assert_int_equal(ipc_send(fds[0], (enum ipc_kind)99, &trust, sizeof(trust)), 0);
-    assert_int_equal(ipc_receive(fds[1], &kind, body, sizeof(*body)), -EPROTO);
+    assert_int_equal(ipc_send(fds[0], IPC_TRUST, 3, &trust, sizeof(trust) - 1), 0);
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), -EPROTO);
+    assert_int_equal(ipc_send(fds[0], IPC_TRUST, IPC_SEATS, &trust, sizeof(trust)), 0);
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), -EPROTO);
+    assert_int_equal(ipc_send(fds[0], (enum ipc_kind)99, 0, &trust, sizeof(trust)), 0);
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), -EPROTO);
     close(fds[0]);
-    assert_int_equal(ipc_receive(fds[1], &kind, body, sizeof(*body)), 0);
+    assert_int_equal(ipc_receive(fds[1], &kind, &seat, body, sizeof(*body)), 0);
     close(fds[1]);
 }
 

@@ -31,45 +31,34 @@ uint64_t enforce_unix_ms(void)
 /* ---- To the other half -------------------------------------------------------------------------
  */
 
-static void tell(struct enforce *e, enum ipc_kind kind, const void *body, size_t size)
+static void tell(struct enforce *e, uint32_t seat, enum ipc_kind kind, const void *body,
+                 size_t size)
 {
-    if (e->options.net_fd < 0)
+    if (e->options.net_fd < 0 || seat == SEAT_UNTOLD)
         return;
-    if (ipc_send(e->options.net_fd, kind, body, size) < 0) {
+    if (ipc_send(e->options.net_fd, kind, seat, body, size) < 0)
         e->n_untold++; /* The other half does not keep up, or is being restarted. */
-        return;
-    }
 }
 
-void enforce_ack(struct enforce *e, uint64_t revision, enum ipc_result result,
-                 enum ipc_reason reason, const char *text)
+void enforce_tell(struct seat *s, enum ipc_kind kind, const void *body, size_t size)
 {
-    struct ipc_ack ack = {.revision = revision,
-                          .trust_sequence = e->trust_sequence,
-                          .result = (uint32_t)result,
-                          .reason = (uint32_t)reason};
+    struct enforce *e = s->owner;
 
-    (void)snprintf(ack.text, sizeof(ack.text), "%s", text);
-    tell(e, IPC_ACK, &ack, sizeof(ack));
+    tell(e, s->number, kind, body, size);
+    if (kind == IPC_FLOW && e->flows)
+        enforce_write_flow(e, s, body);
 }
 
 static void on_flow(void *arg, const struct enforcer_flow *flow)
 {
     struct enforce *e = arg;
+    struct seat *s = flow->endpoint ? edges_find(e, flow->endpoint) : &e->host_seat;
 
-    report_add(e->report, flow, enforce_unix_ms());
+    if (s)
+        report_add(s->report, flow, enforce_unix_ms());
 }
 
-static void give_record(void *arg, const struct ipc_flow *flow)
-{
-    struct enforce *e = arg;
-
-    tell(e, IPC_FLOW, flow, sizeof(*flow));
-    if (e->flows)
-        enforce_write_flow(e, flow);
-}
-
-static void on_notice(void *arg, enum enforcer_notice kind, const char *text)
+void enforce_notice(void *arg, enum enforcer_notice kind, const char *text)
 {
     struct ipc_notice notice = {.time_ms = enforce_unix_ms(), .kind = (uint32_t)kind};
     struct enforce *e = arg;
@@ -79,236 +68,116 @@ static void on_notice(void *arg, enum enforcer_notice kind, const char *text)
         log_warn("tamper: %s", text);
     else
         log_info("%s: %s", notice_name(kind), text);
-    tell(e, IPC_NOTICE, &notice, sizeof(notice));
+    tell(e, 0, IPC_NOTICE, &notice, sizeof(notice));
     if (e->flows)
         enforce_write_notice(e, kind, text);
 }
 
-/* ---- Programs
- * ---------------------------------------------------------------------------------------- */
-
-static void start_clock(struct enforce *e)
+struct enforcer_events enforce_events(struct enforce *e)
 {
-    uint64_t now = state_now_ns();
-
-    if (!e->pending.revision)
-        timer_stop(e->confirm_timer);
-    else
-        timer_start(e->confirm_timer, e->pending.deadline_ns > now
-                                          ? (e->pending.deadline_ns - now) / 1000000 + 1
-                                          : 1);
+    return (struct enforcer_events){.flow = on_flow, .notice = enforce_notice, .arg = e};
 }
 
-static void set_running(struct enforce *e, struct program *p)
+/* ---- The machine's own seat ---- */
+
+static int host_seat_apply(struct seat *s, const struct program *p, struct buf *why)
 {
-    program_free(e->running);
-    e->running = p;
+    return host_apply(((struct enforce *)s->owner)->host, p, why);
 }
 
-static void end_pending(struct enforce *e)
+static int host_seat_trust(struct seat *s, const struct address *address, bool own,
+                           enum trust trust)
 {
-    e->pending = (struct pending){.revision = 0};
-    (void)state_set_pending(e->options.state_dir, &e->pending);
-    state_remove(e->options.state_dir, "former");
-    start_clock(e);
+    struct host *h = ((struct enforce *)s->owner)->host;
+    int r = host_set_trust(h, address, trust);
+
+    return r == 0 && own ? host_set_own_trust(h, trust) : r;
 }
 
-/* Nobody confirmed: what ran before runs again. */
-static void go_back(void *arg)
+static uint64_t host_seat_revision(const struct seat *s)
 {
-    CLEANUP(program_freep) struct program *former = NULL;
-    CLEANUP(buf_done) struct buf why = BUF_INIT;
-    struct enforce *e = arg;
-    uint64_t revision = e->pending.revision;
+    const struct host *h = ((const struct enforce *)s->owner)->host;
 
-    if (!revision)
-        return;
-    if (state_load(e->options.state_dir, "former", &former) < 0 ||
-        state_save(e->options.state_dir, "program", former) < 0 ||
-        host_apply(e->host, former, &why) < 0) {
-        log_err("revision %llu was not confirmed, and the former program cannot be restored, "
-                "keeping it: %s",
-                (unsigned long long)revision, buf_str(&why));
-        timer_start(e->confirm_timer, WATCH_MS);
-        return;
-    }
-    log_warn("revision %llu was not confirmed in time: back to %llu", (unsigned long long)revision,
-             (unsigned long long)former->revision);
-    set_running(e, TAKE_PTR(former));
-    end_pending(e);
-    enforce_ack(e, e->running->revision, IPC_ROLLED_BACK, IPC_REASON_NONE, "not confirmed in time");
+    return h ? host_revision(h) : 0;
 }
 
-/* Writes down what to go back to before anything changes. */
-static int begin_pending(struct enforce *e, uint64_t revision, uint32_t confirm_s)
-{
-    struct pending p = {.revision = revision,
-                        .deadline_ns = state_now_ns() + confirm_s * UINT64_C(1000000000)};
-    int r = 0;
-
-    /* A change upon an unconfirmed one goes back to before both. */
-    if (!e->pending.revision)
-        r = state_save(e->options.state_dir, "former", e->running);
-    if (r == 0)
-        r = state_set_pending(e->options.state_dir, &p);
-    if (r == 0)
-        e->pending = p;
-    return r;
-}
-
-int enforce_take_program(struct enforce *e, struct program *taken, uint32_t confirm_s)
-{
-    CLEANUP(program_freep) struct program *p = taken;
-    CLEANUP(buf_done) struct buf why = BUF_INIT;
-    struct pending before = e->pending;
-    uint64_t revision = p->revision;
-    int r = 0;
-
-    if (e->running && revision < e->running->revision) {
-        buf_printf(&why, "revision %llu is older than %llu, which runs",
-                   (unsigned long long)revision, (unsigned long long)e->running->revision);
-        enforce_ack(e, revision, IPC_REFUSED, IPC_REASON_OLDER, buf_str(&why));
-        return -ESTALE;
-    }
-    if (confirm_s && e->running)
-        r = begin_pending(e, revision, confirm_s);
-    if (r == 0)
-        r = host_apply(e->host, p, &why);
-    if (r == 0)
-        r = state_save(e->options.state_dir, "program", p);
-    if (r < 0) {
-        log_err("revision %llu: refused, keeping %llu: %s", (unsigned long long)revision,
-                (unsigned long long)host_revision(e->host),
-                why.size ? buf_str(&why) : strerror(-r));
-        e->pending = before;
-        (void)state_set_pending(e->options.state_dir, &e->pending);
-        enforce_ack(e, revision, IPC_REFUSED, r == -E2BIG ? IPC_REASON_FULL : IPC_REASON_KERNEL,
-                    why.size ? buf_str(&why) : strerror(-r));
-        return r;
-    }
-    log_info("revision %llu runs: %zu entries, %zu addresses%s", (unsigned long long)revision,
-             p->n_entries, p->n_addresses, confirm_s ? ", awaiting confirmation" : "");
-    set_running(e, TAKE_PTR(p));
-    if (!confirm_s && e->pending.revision)
-        end_pending(e);
-    start_clock(e);
-    enforce_ack(e, revision, IPC_RUNNING, IPC_REASON_NONE, "");
-    return 0;
-}
-
-static void confirm(struct enforce *e, uint64_t revision)
-{
-    if (!e->pending.revision || revision != e->pending.revision) {
-        enforce_ack(e, revision, IPC_REFUSED, IPC_REASON_OTHER, "nothing of that revision awaits");
-        return;
-    }
-    end_pending(e);
-    log_info("revision %llu is confirmed", (unsigned long long)revision);
-    enforce_ack(e, revision, IPC_CONFIRMED, IPC_REASON_NONE, "");
-}
-
-/* Trust of one address: in the kernel at once, and in the program that would be restored. */
-static void take_trust(struct enforce *e, const struct ipc_trust *t)
-{
-    bool self = false;
-    int r = 0;
-
-    if (t->trust > TRUST_BLACK || t->sequence < e->trust_sequence || !e->running)
-        return;
-    for (size_t i = 0; i < e->running->n_addresses; i++) {
-        struct program_address *a = &e->running->addresses[i];
-
-        if (a->length != 128 || address_compare(&a->address, &t->address) != 0)
-            continue;
-        a->trust = (uint8_t)t->trust;
-        self = self || a->self;
-    }
-    r = host_set_trust(e->host, &t->address, (enum trust)t->trust);
-    if (r == 0 && self) {
-        e->running->trust = (enum trust)t->trust;
-        r = host_set_own_trust(e->host, (enum trust)t->trust);
-    }
-    if (r < 0) {
-        log_err("cannot change trust: %s", strerror(-r));
-        return;
-    }
-    e->trust_sequence = t->sequence;
-    e->trust_unsaved = true; /* Written down by the next flush: the kernel comes first. */
-    enforce_ack(e, e->running->revision, IPC_RUNNING, IPC_REASON_NONE, "trust");
-}
+static const struct seat_ops host_ops = {.apply = host_seat_apply,
+                                         .set_trust = host_seat_trust,
+                                         .revision = host_seat_revision,
+                                         .tell = enforce_tell};
 
 /* ---- From the other half
  * -------------------------------------------------------------------------------- */
 
-static void take_piece(struct enforce *e, const struct ipc_piece *piece)
+static void tell_status(struct enforce *e, struct seat *s)
 {
-    CLEANUP(program_freep) struct program *p = NULL;
-    const char *what;
-    int r;
+    struct ipc_status status;
 
-    if (piece->size > IPC_PIECE_SIZE || e->incoming.size + piece->size > e->incoming_size) {
-        buf_reset(&e->incoming);
-        e->incoming_size = 0;
-        return;
-    }
-    buf_add(&e->incoming, piece->bytes, piece->size);
-    if (e->incoming.size < e->incoming_size)
-        return;
-    r = program_decode(e->incoming.data, e->incoming.size, &p, &what);
-    buf_done(&e->incoming);
-    e->incoming_size = 0;
-    if (r < 0) {
-        enforce_ack(e, 0, IPC_REFUSED, IPC_REASON_INVALID, what);
-        return;
-    }
-    if (e->incoming_trust > e->trust_sequence)
-        e->trust_sequence = e->incoming_trust;
-    (void)enforce_take_program(e, TAKE_PTR(p), e->incoming_confirm_s);
+    if (s == &e->host_seat)
+        enforce_status(e, &status);
+    else
+        edges_status(e, s, &status);
+    tell(e, s->number, IPC_STATUS, &status, sizeof(status));
 }
 
-static void announce(struct enforce *e, const struct ipc_program *a)
+static void watch_all(struct enforce *e)
 {
-    buf_reset(&e->incoming);
-    e->incoming_size = a->size <= IPC_MAX_PROGRAM ? a->size : 0;
-    e->incoming_confirm_s = a->confirm_s <= 86400 ? a->confirm_s : 86400;
-    e->incoming_trust = a->trust_sequence;
+    if (e->host)
+        host_watch(e->host);
+    edges_watch(e);
 }
 
-static void tell_status(struct enforce *e)
-{
-    struct ipc_status s;
-
-    enforce_status(e, &s);
-    tell(e, IPC_STATUS, &s, sizeof(s));
-}
-
-static void take_message(struct enforce *e, enum ipc_kind kind, const struct ipc_piece *body)
+static void take_seat_message(struct enforce *e, enum ipc_kind kind, struct seat *s,
+                              const struct ipc_piece *body)
 {
     uint64_t revision;
     struct ipc_program announced;
     struct ipc_trust trust;
 
+    if (kind == IPC_PROGRAM && s == &e->host_seat && !e->host) {
+        seat_ack(s, 0, IPC_REFUSED, IPC_REASON_OTHER, "this agent runs edges only");
+    } else if (kind == IPC_PROGRAM) {
+        memcpy(&announced, body, sizeof(announced));
+        seat_announce(s, &announced);
+    } else if (kind == IPC_PIECE) {
+        seat_take_piece(s, body);
+    } else if (kind == IPC_CONFIRM) {
+        memcpy(&revision, body, sizeof(revision));
+        seat_confirm(s, revision);
+    } else if (kind == IPC_TRUST) {
+        memcpy(&trust, body, sizeof(trust));
+        seat_take_trust(s, &trust);
+    } else if (kind == IPC_ASK_STATUS) {
+        tell_status(e, s);
+    } else { /* IPC_VERIFY */
+        watch_all(e);
+    }
+}
+
+static void take_message(struct enforce *e, enum ipc_kind kind, uint32_t seat,
+                         const struct ipc_piece *body)
+{
+    struct seat *s = seat ? edges_of_number(e, seat) : &e->host_seat;
+    struct ipc_port port;
+
     switch (kind) {
     case IPC_PROGRAM:
-        memcpy(&announced, body, sizeof(announced));
-        announce(e, &announced);
-        break;
     case IPC_PIECE:
-        take_piece(e, body);
-        break;
     case IPC_CONFIRM:
-        memcpy(&revision, body, sizeof(revision));
-        confirm(e, revision);
-        break;
     case IPC_TRUST:
-        memcpy(&trust, body, sizeof(trust));
-        take_trust(e, &trust);
-        break;
     case IPC_ASK_STATUS:
-        tell_status(e);
-        break;
     case IPC_VERIFY:
-        host_watch(e->host);
+        if (s)
+            take_seat_message(e, kind, s, body);
+        break;
+    case IPC_PORT:
+        memcpy(&port, body, sizeof(port));
+        if (seat)
+            edges_put(e, seat, &port);
+        break;
+    case IPC_PORT_GONE:
+        if (s && seat)
+            edges_remove(e, s);
         break;
     case IPC_ACK:
     case IPC_FLOW:
@@ -323,9 +192,10 @@ static void net_ready(int fd, void *arg)
 {
     struct enforce *e = arg;
     enum ipc_kind kind;
+    uint32_t seat;
 
     for (int i = 0; i < MESSAGES_A_ROUND; i++) {
-        int r = ipc_receive(fd, &kind, e->message, sizeof(*e->message));
+        int r = ipc_receive(fd, &kind, &seat, e->message, sizeof(*e->message));
 
         if (r == -EAGAIN)
             return;
@@ -336,7 +206,7 @@ static void net_ready(int fd, void *arg)
             loop_stop(e->loop); /* The supervisor starts both halves again. */
             return;
         }
-        take_message(e, kind, e->message);
+        take_message(e, kind, seat, e->message);
     }
 }
 
@@ -347,23 +217,25 @@ static void watch_now(void *arg)
 {
     struct enforce *e = arg;
 
-    host_watch(e->host);
+    watch_all(e);
     timer_start(e->watch_timer, WATCH_MS);
 }
 
 static void flush_now(void *arg)
 {
     struct enforce *e = arg;
+    struct seat *s = &e->host_seat;
 
-    (void)host_drain(e->host); /* Connections that pass do not wake us. */
-    if (++e->n_flushes % (1000 / FLUSH_MS) == 0)
+    e->n_flushes++;
+    if (e->host)
+        (void)host_drain(e->host); /* Connections that pass do not wake us. */
+    if (e->host && e->n_flushes % (1000 / FLUSH_MS) == 0)
         host_flush(e->host);
-    report_flush(e->report, enforce_unix_ms());
+    report_flush(s->report, enforce_unix_ms());
     if (e->n_flushes % 120 == 0)
-        report_forget_names(e->report);
-    if (e->trust_unsaved && e->running && !e->pending.revision &&
-        state_save(e->options.state_dir, "program", e->running) == 0)
-        e->trust_unsaved = false;
+        report_forget_names(s->report);
+    seat_save_trust(s);
+    edges_flush(e);
     if (e->flows)
         (void)fflush(e->flows);
     timer_start(e->flush_timer, FLUSH_MS);
@@ -413,9 +285,9 @@ static void read_again(struct enforce *e)
                 (unsigned long long)host_revision(e->host));
         return;
     }
-    if (e->running && p->revision <= e->running->revision)
-        e->running->revision = p->revision;
-    (void)enforce_take_program(e, TAKE_PTR(p), 0);
+    if (e->host_seat.running && p->revision <= e->host_seat.running->revision)
+        e->host_seat.running->revision = p->revision;
+    (void)seat_take_program(&e->host_seat, TAKE_PTR(p), 0);
 }
 
 static void on_signal(int signal, void *arg)
@@ -443,33 +315,6 @@ static struct program *learning_program(void)
     return p;
 }
 
-static int load_stored(struct enforce *e, struct program **ret_p)
-{
-    const char *dir = e->options.state_dir;
-    int r;
-
-    e->pending = state_pending(dir);
-    if (e->pending.revision && e->pending.deadline_ns <= state_now_ns()) {
-        r = state_load(dir, "former", ret_p);
-        log_warn("revision %llu was never confirmed: going back",
-                 (unsigned long long)e->pending.revision);
-        if (r == 0) {
-            (void)state_save(dir, "program", *ret_p);
-            end_pending(e);
-            return 0;
-        }
-    }
-    r = state_load(dir, "program", ret_p);
-    if (r == -EBADMSG) {
-        log_err("the stored policy is damaged and was moved aside; the kernel's, or the former, "
-                "goes on until the controller sends one");
-        r = state_load(dir, "former", ret_p);
-    }
-    if (r == 0 && e->pending.revision != (*ret_p)->revision)
-        end_pending(e);
-    return r;
-}
-
 static int first_program(struct enforce *e, struct buf *why)
 {
     CLEANUP(program_freep) struct program *p = NULL;
@@ -478,7 +323,7 @@ static int first_program(struct enforce *e, struct buf *why)
     if (e->options.program_file)
         r = read_program_file(e->options.program_file, &p, why);
     else
-        r = load_stored(e, &p);
+        r = seat_load_stored(&e->host_seat, &p);
     if (r < 0 && e->options.program_file)
         return r;
     if (r < 0 && host_revision(e->host) > 0) {
@@ -500,7 +345,7 @@ static int first_program(struct enforce *e, struct buf *why)
         p = learning_program();
     r = host_apply(e->host, p, why);
     if (r == 0)
-        set_running(e, TAKE_PTR(p));
+        seat_set_running(&e->host_seat, TAKE_PTR(p));
     return r;
 }
 
@@ -514,7 +359,7 @@ static int keep_few_capabilities(void)
     return capng_apply(CAPNG_SELECT_BOTH) < 0 ? -EPERM : 0;
 }
 
-static int make_dir(const char *path, struct buf *why)
+int enforce_make_dir(const char *path, struct buf *why)
 {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return 0;
@@ -536,13 +381,28 @@ static int take_lock(struct enforce *e, struct buf *why)
     return -EBUSY;
 }
 
-static int start(struct enforce *e, struct buf *why)
+static int start_host(struct enforce *e, struct buf *why)
 {
-    const struct enforcer_events events = {.flow = on_flow, .notice = on_notice, .arg = e};
-    int r = make_dir(e->options.state_dir, why);
+    const struct enforcer_events events = enforce_events(e);
+    int r = host_new(&e->options.host, &events, &e->host, why);
 
     if (r == 0)
-        r = make_dir(e->options.run_dir, why);
+        r = first_program(e, why);
+    if (r == 0)
+        r = host_attach(e->host, why);
+    if (r < 0)
+        return r;
+    e->events_watch = watch_new(e->loop, host_events_fd(e->host), events_ready, e);
+    e->links_watch = watch_new(e->loop, host_link_fd(e->host), links_ready, e);
+    return 0;
+}
+
+static int start(struct enforce *e, struct buf *why)
+{
+    int r = enforce_make_dir(e->options.state_dir, why);
+
+    if (r == 0)
+        r = enforce_make_dir(e->options.run_dir, why);
     if (r == 0)
         r = take_lock(e, why);
     if (r == 0 && e->options.flows_file) {
@@ -552,12 +412,10 @@ static int start(struct enforce *e, struct buf *why)
             r = -errno;
         }
     }
+    if (r == 0 && !e->options.edge_only)
+        r = start_host(e, why);
     if (r == 0)
-        r = host_new(&e->options.host, &events, &e->host, why);
-    if (r == 0)
-        r = first_program(e, why);
-    if (r == 0)
-        r = host_attach(e->host, why);
+        r = edges_start(e, why);
     if (r == 0)
         r = enforce_listen_status(e, why);
     if (r == 0 && !e->options.keep_capabilities && keep_few_capabilities() < 0)
@@ -567,7 +425,8 @@ static int start(struct enforce *e, struct buf *why)
 
 static void finish(struct enforce *e)
 {
-    report_flush(e->report, UINT64_MAX / 2);
+    seat_done(&e->host_seat);
+    edges_finish(e);
     if (e->flows)
         (void)fclose(e->flows);
     enforce_end_status(e);
@@ -576,11 +435,8 @@ static void finish(struct enforce *e)
     watch_free(e->links_watch);
     timer_free(e->watch_timer);
     timer_free(e->flush_timer);
-    timer_free(e->confirm_timer);
-    host_free(e->host);
-    report_free(e->report);
-    program_free(e->running);
-    buf_done(&e->incoming);
+    if (e->host)
+        host_free(e->host);
     free(e->message);
     fd_closep(&e->lock_fd);
     loop_free(e->loop);
@@ -598,9 +454,9 @@ int enforce_run(const struct enforce_options *options)
     (void)sigaddset(&hangup, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &hangup, NULL);
     e.loop = loop_new();
-    e.report = report_new(give_record, &e);
+    seat_init(&e.host_seat, e.loop, &host_ops, &e, options->state_dir);
+    e.host_seat.number = 0;
     e.message = xcalloc(1, sizeof *e.message);
-    e.confirm_timer = timer_new(e.loop, go_back, &e);
     e.watch_timer = timer_new(e.loop, watch_now, &e);
     e.flush_timer = timer_new(e.loop, flush_now, &e);
     r = start(&e, &why);
@@ -609,8 +465,6 @@ int enforce_run(const struct enforce_options *options)
         finish(&e);
         return 1;
     }
-    e.events_watch = watch_new(e.loop, host_events_fd(e.host), events_ready, &e);
-    e.links_watch = watch_new(e.loop, host_link_fd(e.host), links_ready, &e);
     if (options->net_fd >= 0)
         e.net_watch = watch_new(e.loop, options->net_fd, net_ready, &e);
     loop_on_signal(e.loop, SIGTERM, on_signal, &e);
@@ -619,13 +473,15 @@ int enforce_run(const struct enforce_options *options)
     (void)sigprocmask(SIG_UNBLOCK, &hangup, NULL);
     timer_start(e.watch_timer, WATCH_MS);
     timer_start(e.flush_timer, FLUSH_MS);
-    start_clock(&e);
-    log_info("enforcing on %s, revision %llu", options->host.cgroup,
-             (unsigned long long)host_revision(e.host));
-    tell_status(&e);
+    seat_start_clock(&e.host_seat);
+    if (e.host)
+        log_info("enforcing on %s, revision %llu", options->host.cgroup,
+                 (unsigned long long)host_revision(e.host));
+    else
+        log_info("enforcing at the ports of this machine, not on itself");
+    tell_status(&e, &e.host_seat);
     loop_run(e.loop);
-    log_info("stopping; the kernel goes on enforcing revision %llu",
-             (unsigned long long)host_revision(e.host));
+    log_info("stopping; the kernel goes on enforcing");
     finish(&e);
     return 0;
 }

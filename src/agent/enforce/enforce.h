@@ -5,20 +5,21 @@
  * was never a policy), tables, hooks, then the other half.  So the policy stands before the first
  * message from the controller, and before the network when the unit is ordered so.
  *
- *     IDLE --program with confirm_s--> PENDING --confirm--> IDLE
- *                                         '--- time is up: back to the former program ---> IDLE
- *
- * A program with a lower revision than the running one is refused; going back is only for what was
- * pending. */
+ * Beside the machine's own program there may be edges: endpoints that hang on ports of this
+ * machine, each a seat of its own (seat.h).  Their bindings and programs are taken up at start,
+ * too. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "enforce/edge/edge.h"
 #include "enforce/host/host.h"
 
 struct enforce_options {
     struct host_options host;
+    struct edge_options edge; /* For endpoints that hang on ports of this machine. */
+    bool edge_only;           /* The machine itself is not enforced. */
     const char *state_dir;
     const char *run_dir;
     const char *program_file; /* Standalone: enforce this file, read again on SIGHUP.  Or NULL. */

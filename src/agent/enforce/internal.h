@@ -5,28 +5,25 @@
 #include <stdio.h>
 
 #include "agent/enforce/enforce.h"
-#include "agent/enforce/report.h"
-#include "agent/enforce/state.h"
+#include "agent/enforce/seat.h"
 #include "agent/ipc.h"
 #include "base/buf.h"
+#include "enforce/edge/edge.h"
 #include "sys/loop.h"
 
 struct enforce {
     struct enforce_options options;
     struct loop *loop;
     struct host *host;
-    struct report *report;
-    struct program *running; /* NULL: what the kernel holds is not on disk. */
-    struct pending pending;
-    uint64_t trust_sequence;
-    bool trust_unsaved;
+    struct seat host_seat;
 
-    struct buf incoming; /* A program that is being received. */
-    uint64_t incoming_size, incoming_trust;
-    uint32_t incoming_confirm_s;
+    struct edge *edge; /* NULL: nothing hangs here. */
+    struct seat **edges;
+    size_t n_edges, edges_room;
+    struct watch *edge_events_watch, *edge_links_watch;
+
     struct ipc_piece *message;
-
-    struct timer *watch_timer, *flush_timer, *confirm_timer;
+    struct timer *watch_timer, *flush_timer;
     struct watch *events_watch, *links_watch, *net_watch, *status_watch;
     int lock_fd, status_fd;
     FILE *flows;
@@ -39,12 +36,28 @@ uint64_t enforce_unix_ms(void);
 int enforce_listen_status(struct enforce *e, struct buf *why);
 void enforce_end_status(struct enforce *e);
 void enforce_status(struct enforce *e, struct ipc_status *ret_s);
-void enforce_write_flow(struct enforce *e, const struct ipc_flow *f);
+void enforce_write_flow(struct enforce *e, const struct seat *s, const struct ipc_flow *f);
 void enforce_write_notice(struct enforce *e, enum enforcer_notice kind, const char *text);
 
 /* enforce.c */
-void enforce_ack(struct enforce *e, uint64_t revision, enum ipc_result result,
-                 enum ipc_reason reason, const char *text);
+void enforce_tell(struct seat *s, enum ipc_kind kind, const void *body, size_t size);
+void enforce_notice(void *arg, enum enforcer_notice kind, const char *text);
+struct enforcer_events enforce_events(struct enforce *e);
+int enforce_make_dir(const char *path, struct buf *why);
 
-/* Owns 'taken' from now on.  0, or why it was refused, which was also acknowledged. */
-int enforce_take_program(struct enforce *e, struct program *taken, uint32_t confirm_s);
+/* edges.c: the seats of endpoints that hang on ports of this machine */
+
+/* Takes up what the state folder knows, before the other half says anything: bindings and
+ * programs.  An edge that cannot be loaded is told, and the machine's own enforcement goes on. */
+int edges_start(struct enforce *e, struct buf *why);
+void edges_finish(struct enforce *e); /* Detaches nothing. */
+
+/* What the controller says hangs here; stored before it is done. */
+void edges_put(struct enforce *e, uint32_t number, const struct ipc_port *port);
+void edges_remove(struct enforce *e, struct seat *s); /* Ends the enforcement at its port. */
+
+struct seat *edges_find(const struct enforce *e, const char *endpoint);
+struct seat *edges_of_number(const struct enforce *e, uint32_t number);
+void edges_status(struct enforce *e, const struct seat *s, struct ipc_status *ret_s);
+void edges_watch(struct enforce *e);
+void edges_flush(struct enforce *e);

@@ -14,11 +14,12 @@
 
 void enforce_status(struct enforce *e, struct ipc_status *ret_s)
 {
-    struct host_status s;
+    struct host_status s = {.revision = 0};
 
-    host_status(e->host, &s);
+    if (e->host)
+        host_status(e->host, &s);
     *ret_s = (struct ipc_status){.revision = s.revision,
-                                 .trust_sequence = e->trust_sequence,
+                                 .trust_sequence = e->host_seat.trust_sequence,
                                  .n_counters = (uint32_t)s.n_counters,
                                  .n_nics = (uint32_t)s.n_nics,
                                  .n_hooks = (uint32_t)s.n_hooks,
@@ -31,6 +32,30 @@ void enforce_status(struct enforce *e, struct ipc_status *ret_s)
     }
 }
 
+/* {endpoint: {interface, revision, ...}} */
+static json_t *edges_json(struct enforce *e)
+{
+    json_t *all = json_object();
+
+    for (size_t i = 0; i < e->n_edges; i++) {
+        const struct seat *seat = e->edges[i];
+        struct ipc_status s;
+        json_t *one, *counters = json_object();
+
+        edges_status(e, seat, &s);
+        for (size_t k = 0; k < s.n_counters; k++)
+            json_object_set_new(counters, edge_counter_name(k),
+                                json_integer((json_int_t)s.counters[k]));
+        one = json_pack("{s:s,s:I,s:s,s:b,s:s,s:I,s:o}", "interface", seat->port.interface,
+                        "revision", (json_int_t)s.revision, "hook", s.hooks[0].name, "attached",
+                        s.hooks[0].attached, "before", seat->port.open_before ? "open" : "closed",
+                        "awaiting_confirmation", (json_int_t)seat->pending.revision, "counters",
+                        counters);
+        json_object_set_new(all, seat->port.endpoint, one);
+    }
+    return all;
+}
+
 static json_t *status_json(struct enforce *e)
 {
     json_t *root = json_object(), *hooks = json_object(), *counters = json_object();
@@ -38,14 +63,17 @@ static json_t *status_json(struct enforce *e)
 
     enforce_status(e, &s);
     json_object_set_new(root, "version", json_string(SUIMITSU_VERSION));
-    json_object_set_new(root, "endpoint", json_string(e->running ? e->running->endpoint : ""));
+    json_object_set_new(root, "endpoint",
+                        json_string(e->host_seat.running ? e->host_seat.running->endpoint : ""));
     json_object_set_new(root, "revision", json_integer((json_int_t)s.revision));
-    json_object_set_new(root, "mode",
-                        json_string(e->running ? mode_name(e->running->mode) : "unknown"));
-    json_object_set_new(root, "trust",
-                        json_string(e->running ? trust_name(e->running->trust) : "unknown"));
+    json_object_set_new(
+        root, "mode",
+        json_string(e->host_seat.running ? mode_name(e->host_seat.running->mode) : "unknown"));
+    json_object_set_new(
+        root, "trust",
+        json_string(e->host_seat.running ? trust_name(e->host_seat.running->trust) : "unknown"));
     json_object_set_new(root, "awaiting_confirmation",
-                        json_integer((json_int_t)e->pending.revision));
+                        json_integer((json_int_t)e->host_seat.pending.revision));
     json_object_set_new(root, "nics", json_integer(s.n_nics));
     json_object_set_new(root, "resets_forbidden_connections", json_boolean(s.can_destroy));
     json_object_set_new(root, "tampers_repaired", json_integer((json_int_t)s.n_tampers));
@@ -55,6 +83,7 @@ static json_t *status_json(struct enforce *e)
     for (size_t i = 0; i < s.n_counters; i++)
         json_object_set_new(counters, host_counter_name(i),
                             json_integer((json_int_t)s.counters[i]));
+    json_object_set_new(root, "edges", edges_json(e));
     json_object_set_new(root, "hooks", hooks);
     json_object_set_new(root, "counters", counters);
     return root;
@@ -192,15 +221,15 @@ static void write_line(struct enforce *e, json_t *line)
     json_decref(line);
 }
 
-void enforce_write_flow(struct enforce *e, const struct ipc_flow *f)
+void enforce_write_flow(struct enforce *e, const struct seat *s, const struct ipc_flow *f)
 {
     char remote[ADDRESS_TEXT_SIZE], number[8];
     const char *rule = NULL;
     json_t *line;
 
-    if (f->rule && e->running && f->revision == e->running->revision &&
-        f->rule <= e->running->n_rules)
-        rule = e->running->rules[f->rule - 1].id;
+    if (f->rule && s->running && f->revision == s->running->revision &&
+        f->rule <= s->running->n_rules)
+        rule = s->running->rules[f->rule - 1].id;
     line = json_pack(
         "{s:I, s:s, s:s, s:s, s:s?, s:s, s:s, s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}",
         "time_ms", (json_int_t)f->first_ms, "direction",

@@ -7,11 +7,18 @@
 
 #include "agent/enforce/enforce.h"
 
+enum { AGENT_MAX_NAMES = 16 };
+
 struct agent_options { /* All borrowed from the command line. */
     const char *instance, *cgroup, *state_dir, *run_dir;
     const char *controller, *token_file, *user;
     const char *program_file, *flows_file;
     uint32_t max_entries;
+    bool edge_only;
+    const char *guarded[AGENT_MAX_NAMES], *bridges[AGENT_MAX_NAMES], *trunks[AGENT_MAX_NAMES];
+    size_t n_guarded, n_bridges, n_trunks;
+    struct address dhcp_servers[AGENT_MAX_NAMES];
+    size_t n_dhcp_servers;
     bool json, verbose;
 };
 

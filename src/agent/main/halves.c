@@ -154,6 +154,7 @@ int run_with_controller(const struct agent_options *o, const struct enforce_opti
         return 2;
     if (prepare_dir(o, dir, &net) < 0)
         return 1;
+    net.edge_only = o->edge_only;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);

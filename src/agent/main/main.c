@@ -14,7 +14,12 @@
 #include "base/log.h"
 #include "base/number.h"
 
-enum { MAX_FEATURES = 24 };
+enum {
+    MAX_FEATURES = 24,
+    EDGE_FLOWS = 262144, /* Of all ports together. */
+    EDGE_PORT_FLOWS = 32768,
+    EDGE_PORT_HALF = 8192,
+};
 
 static const char usage_text[] =
     "Enforces Suimitsu's policy on this machine.\n"
@@ -37,6 +42,12 @@ static const char usage_text[] =
     "  --program FILE       enforce this compiled policy, without controller (run)\n"
     "  --flows FILE         append reports as JSON lines (run)\n"
     "  --max-entries N      refuse larger policies (run; default 2097152)\n"
+    "  --edge-only          enforce at ports of this machine, not on itself (run)\n"
+    "  --guard NAME         pass nothing at interfaces of this name (tap0, tap*) before they have\n"
+    "                       an endpoint; may be repeated (run)\n"
+    "  --guard-bridge NAME  the same for all ports of this bridge; may be repeated (run)\n"
+    "  --trunk NAME         but not at this one; may be repeated (run)\n"
+    "  --dhcp-server ADDR   who may answer DHCP at the ports; may be repeated (run)\n"
     "  -o json              machine-readable (check, status)\n"
     "  -v, --verbose        say more\n"
     "  -h, --help           this\n"
@@ -63,6 +74,15 @@ static int usage_error(const char *what, const char *found)
     fprintf(stderr, "suimitsu-agent: %s%s%s\nTry: suimitsu-agent --help\n", what, found ? ": " : "",
             found ? found : "");
     return 2;
+}
+
+/* Interfaces: at most 15 letters, perhaps with a * at the end; the edge looks again. */
+static int add_name(const char *names[], size_t *n, const char *option, const char *value)
+{
+    if (*n == AGENT_MAX_NAMES || !value[0] || strlen(value) > 15 || strchr(value, '/'))
+        return usage_error(option, value);
+    names[(*n)++] = value;
+    return 0;
 }
 
 static int take_option(struct agent_options *o, int c, const char *value)
@@ -104,6 +124,21 @@ static int take_option(struct agent_options *o, int c, const char *value)
             return usage_error("--max-entries must be 1 to 2097152", value);
         o->max_entries = (uint32_t)n;
         break;
+    case 'e':
+        o->edge_only = true;
+        break;
+    case 'g':
+        return add_name(o->guarded, &o->n_guarded, "--guard", value);
+    case 'b':
+        return add_name(o->bridges, &o->n_bridges, "--guard-bridge", value);
+    case 'T':
+        return add_name(o->trunks, &o->n_trunks, "--trunk", value);
+    case 'd':
+        if (o->n_dhcp_servers == AGENT_MAX_NAMES ||
+            address_parse(value, &o->dhcp_servers[o->n_dhcp_servers]) < 0)
+            return usage_error("--dhcp-server takes an address, at most 16 of them", value);
+        o->n_dhcp_servers++;
+        break;
     case 'o':
         if (strcmp(value, "json") != 0 && strcmp(value, "table") != 0)
             return usage_error("-o must be table or json", value);
@@ -130,6 +165,11 @@ static int parse(int argc, char **argv, struct agent_options *o)
                                             {"program", required_argument, NULL, 'p'},
                                             {"flows", required_argument, NULL, 'f'},
                                             {"max-entries", required_argument, NULL, 'm'},
+                                            {"edge-only", no_argument, NULL, 'e'},
+                                            {"guard", required_argument, NULL, 'g'},
+                                            {"guard-bridge", required_argument, NULL, 'b'},
+                                            {"trunk", required_argument, NULL, 'T'},
+                                            {"dhcp-server", required_argument, NULL, 'd'},
                                             {"output", required_argument, NULL, 'o'},
                                             {"verbose", no_argument, NULL, 'v'},
                                             {"help", no_argument, NULL, 'h'},
@@ -192,11 +232,30 @@ static void pin_dir_of(const struct agent_options *o, char path[256])
     (void)snprintf(path, 256, "/sys/fs/bpf/%s", o->instance);
 }
 
+static void edge_pin_dir_of(const struct agent_options *o, char path[256])
+{
+    (void)snprintf(path, 256, "/sys/fs/bpf/%s-edge", o->instance);
+}
+
+/* Both, or one of them; 'why' when there is none. */
+static int detach_all(const struct agent_options *o, struct buf *why)
+{
+    CLEANUP(buf_done) struct buf ignored = BUF_INIT;
+    char pin_dir[256], edge_dir[256];
+    int host, edge;
+
+    pin_dir_of(o, pin_dir);
+    edge_pin_dir_of(o, edge_dir);
+    edge = edge_detach(edge_dir, &ignored);
+    host = host_detach(pin_dir, why);
+    return host == 0 || edge == 0 ? 0 : host;
+}
+
 static int detach(const struct agent_options *o)
 {
     CLEANUP(buf_done) struct buf why = BUF_INIT;
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char path[512], pin_dir[256];
+    char path[512];
     int fd;
 
     (void)snprintf(path, sizeof(path), "%s/lock", o->run_dir);
@@ -205,8 +264,7 @@ static int detach(const struct agent_options *o)
         fprintf(stderr, "suimitsu-agent: an agent runs and would attach again; stop it first\n");
         return 1;
     }
-    pin_dir_of(o, pin_dir);
-    if (host_detach(pin_dir, &why) < 0) {
+    if (detach_all(o, &why) < 0) {
         fprintf(stderr, "suimitsu-agent: %s\n", buf_str(&why));
         return 4;
     }
@@ -216,7 +274,7 @@ static int detach(const struct agent_options *o)
 
 static int run(const struct agent_options *o)
 {
-    char root[256], pin_dir[256];
+    char root[256], pin_dir[256], edge_dir[256];
     struct enforce_options e = {.state_dir = o->state_dir,
                                 .run_dir = o->run_dir,
                                 .program_file = o->program_file,
@@ -240,8 +298,25 @@ static int run(const struct agent_options *o)
                                    .cgroup = o->cgroup ? o->cgroup : top,
                                    .cgroup_is_root = !o->cgroup || strcmp(o->cgroup, top) == 0,
                                    .max_entries = o->max_entries};
+    edge_pin_dir_of(o, edge_dir);
+    e.edge_only = o->edge_only;
+    e.edge = (struct edge_options){.pin_dir = edge_dir,
+                                   .max_entries = o->max_entries,
+                                   .max_flows = EDGE_FLOWS,
+                                   .max_port_flows = EDGE_PORT_FLOWS,
+                                   .max_port_half = EDGE_PORT_HALF,
+                                   .dhcp_servers = o->dhcp_servers,
+                                   .n_dhcp_servers = o->n_dhcp_servers,
+                                   .guarded = o->guarded,
+                                   .n_guarded = o->n_guarded,
+                                   .guarded_bridges = o->bridges,
+                                   .n_guarded_bridges = o->n_bridges,
+                                   .trunks = o->trunks,
+                                   .n_trunks = o->n_trunks};
     if (o->controller)
         return run_with_controller(o, &e);
+    if (o->edge_only)
+        return usage_error("--edge-only needs --controller, which says what hangs here", NULL);
     return enforce_run(&e);
 }
 

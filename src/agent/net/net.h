@@ -9,6 +9,7 @@
  * Whatever goes wrong here, the other half and the kernel go on. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct net_options {
     uid_t uid;
     gid_t gid;
     int ipc_fd;
+    bool edge_only; /* The machine itself is not enforced, and wants no program. */
 };
 
 /* Drops privilege, then runs until the other half is gone or SIGTERM.  Exit code. */

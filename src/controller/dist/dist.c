@@ -152,8 +152,8 @@ static void bring_up_to_date(struct session *s)
 {
     const struct generation *g = desired_current(s->dist->desired);
 
-    if (s->stage != LIVE || s->sent_revision || s->running_revision == g->revision ||
-        s->refused_revision == g->revision)
+    if (s->stage != LIVE || s->edge_only || s->sent_revision ||
+        s->running_revision == g->revision || s->refused_revision == g->revision)
         return;
     send_program(s);
 }
@@ -282,8 +282,12 @@ static void greet(struct session *s, struct agent_hello *h)
         return;
     json_decref(s->features);
     s->features = json_array();
-    for (size_t i = 0; i < h->n_features; i++)
+    s->edge_only = false;
+    for (size_t i = 0; i < h->n_features; i++) {
         (void)json_array_append_new(s->features, json_string(h->features[i]));
+        s->edge_only = s->edge_only || strcmp(h->features[i], AGENT_EDGE_ONLY) == 0;
+    }
+    s->edge_only = s->edge_only && !s->guards;
     s->hello = *h;
     s->hello.features = NULL;
     s->hello.n_features = 0;

@@ -17,6 +17,7 @@ struct session {
     char endpoint[PROGRAM_NAME_SIZE]; /* Whose program it gets. */
     char agent[PROGRAM_NAME_SIZE];    /* Whose certificate it has. */
     bool guards;                      /* It stands outside the endpoint, at an edge. */
+    bool edge_only;                   /* It wants no program: its machine is not enforced. */
     struct buf ports;                 /* The frame that was last sent about its ports. */
     struct enforcer_watch watch;
     uint64_t nonce;

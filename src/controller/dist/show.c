@@ -41,7 +41,7 @@ json_t *dist_enforcers(struct dist *d, const char *name)
         struct session *s = dist_live_session(d, e->name, false);
         bool wanted = !name || strcmp(name, e->name) == 0;
 
-        if (name ? wanted : s || (e->enforcers & ENFORCER_HOST))
+        if (name ? wanted : (s && !s->edge_only) || (e->enforcers & ENFORCER_HOST))
             (void)json_array_append_new(array, enforcer_json(d, e->name, s, NULL));
         if (wanted && e->edge && (e->enforcers & ENFORCER_EDGE))
             (void)json_array_append_new(array, enforcer_json(d, e->name,
@@ -65,7 +65,7 @@ void dist_summarise(struct dist *d, struct dist_summary *ret_s)
     for (size_t i = 0; i < g->inventory->n_endpoints; i++)
         sum.n_expected += n_expected(&g->inventory->endpoints[i]);
     for (const struct session *s = d->sessions; s; s = s->next) {
-        if (s->stage != LIVE)
+        if (s->stage != LIVE || s->edge_only)
             continue;
         sum.n_connected++;
         sum.n_active += s->watch.state == ENFORCER_ACTIVE;

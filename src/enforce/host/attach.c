@@ -130,7 +130,7 @@ static void verify_config(struct host *h)
         host_notice(h, NOTICE_TAMPER, "the config map was edited; put back");
 }
 
-void attach_verify(struct host *h)
+void host_verify_hooks(struct host *h)
 {
     for (size_t i = 0; i < HOST_LINKS; i++)
         verify_link(h, &h->links[i]);

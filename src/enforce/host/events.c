@@ -149,7 +149,7 @@ static int take_event(void *h_, void *data, size_t size)
     return 0;
 }
 
-int events_open(struct host *h, struct buf *why)
+int host_open_events(struct host *h, struct buf *why)
 {
     h->ring = ring_buffer__new(bpf_map__fd(h->bpf->maps.events), take_event, h, NULL);
     if (h->ring)
@@ -158,7 +158,7 @@ int events_open(struct host *h, struct buf *why)
     return -errno;
 }
 
-void events_done(struct host *h)
+void host_close_events(struct host *h)
 {
     struct seen_script *s, *next_script;
     struct seen_program *p, *next;

@@ -172,7 +172,7 @@ int host_new(const struct host_options *options, const struct enforcer_events *e
     if (r == 0)
         r = load(h, why);
     if (r == 0)
-        r = events_open(h, why);
+        r = host_open_events(h, why);
     if (r == 0)
         r = nics_open(h, why);
     if (r < 0)
@@ -192,7 +192,7 @@ void host_free(struct host *h)
 {
     if (!h)
         return;
-    events_done(h);
+    host_close_events(h);
     for (unsigned slot = 0; slot < ABI_SLOTS; slot++)
         tables_done(&h->slots[slot]);
     for (size_t i = 0; i < HOST_LINKS; i++)
@@ -383,7 +383,7 @@ void host_watch(struct host *h)
 {
     if (!h->attached)
         return;
-    attach_verify(h);
+    host_verify_hooks(h);
     tables_verify(h);
     programs_follow(h);
     /* The kernel tells of every change of interfaces and filters (host_link_fd()); this is only for

@@ -105,7 +105,7 @@ void programs_follow(struct host *h); /* Notices changed files and accounts. */
 
 /* attach.c: links and pins. */
 int attach_links(struct host *h, struct buf *why);
-void attach_verify(struct host *h);
+void host_verify_hooks(struct host *h);
 
 /* nics.c: the backstop on every interface. */
 int nics_open(struct host *h, struct buf *why);
@@ -119,5 +119,5 @@ void sockets_rejudge(struct host *h);
 void sockets_identify(struct host *h, const int fds[], size_t n, struct abi_file files[]);
 
 /* events.c */
-int events_open(struct host *h, struct buf *why);
-void events_done(struct host *h);
+int host_open_events(struct host *h, struct buf *why);
+void host_close_events(struct host *h);
