@@ -6,6 +6,7 @@
 
 extern const struct command_table policy_commands;   /* policy.c: what needs no controller */
 extern const struct command_table import_commands;   /* import.c: drafts from packet filters */
+extern const struct command_table export_commands;   /* export.c: for switches and nftables */
 extern const struct command_table online_commands;   /* online.c: what asks the controller */
 extern const struct command_table why_commands;      /* why.c: reasons of a verdict */
 extern const struct command_table apply_commands;    /* apply.c: what changes its policy */

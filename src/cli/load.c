@@ -3,10 +3,12 @@
 #include "cli/load.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "base/date.h"
+#include "base/number.h"
 #include "core/proof.h"
 
 void loaded_done(struct loaded *l)
@@ -101,4 +103,50 @@ void print_findings(const struct loaded *l)
     report_text(&b, l->d, l->sources, l->n_sources);
     (void)fputs(buf_str(&b), stderr);
     buf_done(&b);
+}
+
+int load_valid(struct loaded *l, const struct invocation *in)
+{
+    int r = load(l, in, false);
+
+    if (r != EXIT_OK && l->d->n)
+        print_findings(l);
+    return r;
+}
+
+/* "10.0.0.9:7443", "[fd00::9]:7443", or an address alone. */
+static int parse_controller(const char *s, struct program_lifeline *to)
+{
+    const char *end = s[0] == '[' ? strchr(s, ']') : strrchr(s, ':');
+    bool bare_v6 = s[0] != '[' && end && strchr(s, ':') != end;
+    char host[ADDRESS_TEXT_SIZE];
+    uint64_t port = DEFAULT_CONTROLLER_PORT;
+    const char *from = s[0] == '[' ? s + 1 : s;
+    size_t len = end && !bare_v6 ? (size_t)(end - from) : strlen(from);
+
+    if (len >= sizeof(host))
+        return -EINVAL;
+    memcpy(host, from, len);
+    host[len] = 0;
+    if (end && !bare_v6) {
+        end += s[0] == '[';
+        if (*end && (*end != ':' || number_parse(end + 1, strlen(end + 1), 65535, &port) < 0))
+            return -EINVAL;
+    }
+    to->port = (uint16_t)port;
+    to->protocol = IPPROTO_TCP;
+    return port ? address_parse(host, &to->address) : -EINVAL;
+}
+
+int get_controller(const struct invocation *in, struct program_lifeline *to, size_t *ret_n)
+{
+    const char *s = invocation_value(in, "controller");
+
+    *ret_n = 0;
+    if (!s)
+        return EXIT_OK;
+    if (parse_controller(s, to) < 0)
+        return complain(EXIT_USAGE, "\"%s\" for --controller; expected ADDRESS:PORT", s);
+    *ret_n = 1;
+    return EXIT_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "cli/command.h"
 #include "core/lint.h"
+#include "core/program.h"
 #include "core/world.h"
 #include "sys/tree.h"
 #include "text/report.h"
@@ -33,3 +34,11 @@ void print_findings(const struct loaded *l);
 
 /* The exit code for a file that cannot be read, with its complaint. */
 int complain_file(const char *path, int error);
+
+/* For commands that need a policy without errors: load() without tests, findings printed. */
+int load_valid(struct loaded *l, const struct invocation *in);
+
+enum { DEFAULT_CONTROLLER_PORT = 7443 };
+
+/* The option --controller; '*ret_n' is 0 when it was not given, else 1. */
+int get_controller(const struct invocation *in, struct program_lifeline *to, size_t *ret_n);

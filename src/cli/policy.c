@@ -22,8 +22,6 @@
 #include "text/sentence.h"
 #include "wire/records.h"
 
-enum { DEFAULT_CONTROLLER_PORT = 7443 };
-
 /* ---- check ---- */
 
 static void print_check_json(const struct invocation *in, const struct loaded *l, int code)
@@ -83,16 +81,6 @@ static int run_check(const struct invocation *in)
 
         return saved == EXIT_OK ? r : saved;
     }
-    return r;
-}
-
-/* For commands that need a policy without errors. */
-static int load_valid(struct loaded *l, const struct invocation *in)
-{
-    int r = load(l, in, false);
-
-    if (r != EXIT_OK && l->d->n)
-        print_findings(l);
     return r;
 }
 
@@ -256,43 +244,6 @@ static int run_explain(const struct invocation *in)
 }
 
 /* ---- lifeline and compile ---- */
-
-/* "10.0.0.9:7443", "[fd00::9]:7443", or an address alone. */
-static int parse_controller(const char *s, struct program_lifeline *to)
-{
-    const char *end = s[0] == '[' ? strchr(s, ']') : strrchr(s, ':');
-    bool bare_v6 = s[0] != '[' && end && strchr(s, ':') != end;
-    char host[ADDRESS_TEXT_SIZE];
-    uint64_t port = DEFAULT_CONTROLLER_PORT;
-    const char *from = s[0] == '[' ? s + 1 : s;
-    size_t len = end && !bare_v6 ? (size_t)(end - from) : strlen(from);
-
-    if (len >= sizeof(host))
-        return -EINVAL;
-    memcpy(host, from, len);
-    host[len] = 0;
-    if (end && !bare_v6) {
-        end += s[0] == '[';
-        if (*end && (*end != ':' || number_parse(end + 1, strlen(end + 1), 65535, &port) < 0))
-            return -EINVAL;
-    }
-    to->port = (uint16_t)port;
-    to->protocol = IPPROTO_TCP;
-    return port ? address_parse(host, &to->address) : -EINVAL;
-}
-
-static int get_controller(const struct invocation *in, struct program_lifeline *to, size_t *ret_n)
-{
-    const char *s = invocation_value(in, "controller");
-
-    *ret_n = 0;
-    if (!s)
-        return EXIT_OK;
-    if (parse_controller(s, to) < 0)
-        return complain(EXIT_USAGE, "\"%s\" for --controller; expected ADDRESS:PORT", s);
-    *ret_n = 1;
-    return EXIT_OK;
-}
 
 static int run_lifeline(const struct invocation *in)
 {

@@ -221,7 +221,8 @@ struct endpoint {
     size_t n_addresses;
     uint8_t enforcers; /* enum enforcer, or-ed. */
     enum trust trust;
-    struct edge_place *edge; /* NULL: not told. */
+    struct edge_place *edge;               /* NULL: not told. */
+    const char *switch_name, *switch_port; /* Where it hangs; NULL: not told. */
 };
 
 struct user {

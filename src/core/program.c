@@ -334,9 +334,9 @@ static enum suspect suspect_of(const struct program *p, enum direction direction
     return SUSPECT_NONE;
 }
 
-struct program_answer program_judge(const struct program *p, const struct program_query *q)
+struct program_answer program_judge_row(const struct program *p, const struct program_query *q,
+                                        const struct program_address *remote)
 {
-    const struct program_address *remote = find_address(p, &q->remote);
     struct program_answer answer = {.verdict = VERDICT_DENY, .layer = LAYER_DEFAULT};
     struct program_entry key = {.direction = (uint8_t)q->direction};
     enum trust remote_trust = remote ? (enum trust)remote->trust : TRUST_WHITE;
@@ -377,6 +377,11 @@ struct program_answer program_judge(const struct program *p, const struct progra
         answer.verdict = VERDICT_WOULD_DENY;
     }
     return answer;
+}
+
+struct program_answer program_judge(const struct program *p, const struct program_query *q)
+{
+    return program_judge_row(p, q, find_address(p, &q->remote));
 }
 
 const char *layer_name(enum layer layer)

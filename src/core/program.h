@@ -197,6 +197,10 @@ struct program_answer {
 /* Judges a connection as the kernel does; the reference that the kernel is tested against. */
 struct program_answer program_judge(const struct program *p, const struct program_query *q);
 
+/* The same where the row that holds q->remote is known; NULL: none does. */
+struct program_answer program_judge_row(const struct program *p, const struct program_query *q,
+                                        const struct program_address *remote);
+
 const char *layer_name(enum layer layer);       /* "lifeline" .. "default" */
 const char *verdict_name(enum verdict verdict); /* "deny", "allow", "would-deny" */
 const char *mode_name(enum mode mode);          /* "none", "learn", "test", "enforce" */

@@ -89,6 +89,8 @@ bool grammar_accepts(enum grammar grammar, const char *s, const char **ret_why)
     case GRAMMAR_NAME:
     case GRAMMAR_REF:
         return name_accepts(s, "._-", ret_why);
+    case GRAMMAR_PORT_NAME:
+        return name_accepts(s, "/.:-", ret_why);
     case GRAMMAR_USER:
         return name_accepts(s, "._-@", ret_why);
     case GRAMMAR_USER_REF:

@@ -51,6 +51,7 @@ enum grammar {
     GRAMMAR_NAME,      /* Letters, digits, . _ -; begins with a letter or digit. */
     GRAMMAR_USER,      /* As a name, also with '@' inside. */
     GRAMMAR_USER_REF,  /* A user, or "@" and a name. */
+    GRAMMAR_PORT_NAME, /* A switch's port: letters, digits, / . : -; begins as a name. */
     GRAMMAR_REF,       /* A name that is looked up later; addresses get their own error. */
     GRAMMAR_VALUE,     /* A label's value. */
     GRAMMAR_TEXT,      /* A sentence: printable, one line. */

@@ -193,6 +193,10 @@ static void link_endpoint(const struct linking *l, const struct raw_endpoint *ra
         e->trust = strcmp(raw->state.text, "black") == 0  ? TRUST_BLACK
                    : strcmp(raw->state.text, "grey") == 0 ? TRUST_GREY
                                                           : TRUST_WHITE;
+    if (raw->at_switch && raw->at_switch->name.text && raw->at_switch->port.text) {
+        e->switch_name = raw->at_switch->name.text;
+        e->switch_port = raw->at_switch->port.text;
+    }
 }
 
 static int text_order(const void *a, const void *b)

@@ -71,6 +71,11 @@ struct raw_policy {
     struct objects groups, services, quarantine, never, allow, mode, tests, prove;
 };
 
+struct raw_switch {
+    struct word name, port;
+    struct place place;
+};
+
 struct raw_endpoint {
     struct word name;
     struct place place;
@@ -78,6 +83,7 @@ struct raw_endpoint {
     struct words addresses, enforcers;
     struct word state;
     struct raw_edge *edge;
+    struct raw_switch *at_switch;
 };
 
 struct raw_edge {

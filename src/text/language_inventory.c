@@ -42,6 +42,18 @@ static const struct schema edge_schema = {.title = "a place at an edge",
                                           FIELDS(edge_fields),
                                           .about = "Where an endpoint hangs on an edge enforcer."};
 
+static const struct field switch_fields[] = {
+    {WORD("name", raw_switch, name, GRAMMAR_NAME), .required = true, .expected = "a switch's name",
+     .about = "The switch, by the name that `export acl --at` takes."},
+    {WORD("port", raw_switch, port, GRAMMAR_PORT_NAME), .required = true,
+     .expected = "a port as the switch names it, like Gi1/0/7",
+     .about = "Its port, as the switch names it: letters, digits, `/`, `.`, `:` and `-`."},
+};
+static const struct schema switch_schema = {
+    .title = "a switch port",
+    SCHEMA(raw_switch, switch_fields),
+    .about = "Where an endpoint hangs; several may hang at one port."};
+
 static const struct field endpoint_fields[] = {
     {MAP("labels", raw_endpoint, labels, GRAMMAR_NAME, &label_schema), .may_be_empty = true,
      .expected = "labels, {key: value}", .about = "What groups select by."},
@@ -56,6 +68,8 @@ static const struct field endpoint_fields[] = {
      .about = "Trust: `white` when absent; quarantine acts on `black`."},
     {OBJECT("edge", raw_endpoint, edge, &edge_schema),
      .about = "Where its edge enforcer is; goes with `edge` in `enforcers`."},
+    {OBJECT("switch", raw_endpoint, at_switch, &switch_schema),
+     .about = "The switch and port where it hangs, for `suimitsu export acl`."},
 };
 static const struct schema endpoint_schema = {
     .title = "an endpoint", SCHEMA(raw_endpoint, endpoint_fields), .about = "A machine, by name."};

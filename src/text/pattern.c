@@ -52,6 +52,8 @@ struct pattern pattern_of(enum grammar grammar)
     switch (grammar) {
     case GRAMMAR_NAME:
         return (struct pattern){.regex = WHOLE(NAME_63)};
+    case GRAMMAR_PORT_NAME:
+        return (struct pattern){.regex = WHOLE("[a-zA-Z0-9][a-zA-Z0-9/.:-]{0,62}")};
     case GRAMMAR_REF:
         return (struct pattern){.regex = WHOLE(NAME_63), .refused = WHOLE(V4)};
     case GRAMMAR_USER:
