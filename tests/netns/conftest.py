@@ -7,7 +7,9 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "lab"), str(pathlib.Path(__file__).resolve().parent)]
+sys.path[:0] = [str(ROOT / "lab"), str(pathlib.Path(__file__).resolve().parent),
+                str(ROOT / "tests" / "vectors")]
+import table  # noqa: E402
 
 
 def pytest_collection_modifyitems(items):
@@ -18,7 +20,5 @@ def pytest_collection_modifyitems(items):
 
 def pytest_terminal_summary(terminalreporter):
     """The table of the vectors: enforcer and how many cases agreed with the evaluator's answers."""
-    module = sys.modules.get("test_vectors_kernel")
-    for enforcer, row in getattr(module, "TABLE", {}).items():
-        terminalreporter.write_line(f"vectors, {enforcer}: {row['agree']} agree, "
-                                    f"{row['differ']} differ, {row['skipped']} skipped")
+    for line in table.finish():
+        terminalreporter.write_line(line)

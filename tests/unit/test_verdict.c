@@ -7,6 +7,7 @@
 
 #include "base/date.h"
 #include "core/compile.h"
+#include "core/edge_view.h"
 #include "core/lint.h"
 #include "text/policy.h"
 #include "text/port.h"
@@ -14,7 +15,11 @@
 #include "unit/naive.h"
 #include "unit/test.h"
 
-enum { POLICIES = 1500, QUERIES = 300 };
+#ifdef __SANITIZE_ADDRESS__
+enum { POLICIES = 1500, QUERIES = 300, PLACED_POLICIES = 150, PLACED_QUERIES = 60 };
+#else
+enum { POLICIES = 1500, QUERIES = 300, PLACED_POLICIES = 1000, PLACED_QUERIES = 120 };
+#endif
 
 static const char *const outside[] = {"203.0.113.5", "203.0.113.200", "198.51.100.7",
                                       "192.0.2.1",   "2001:db8::5",   "2001:db9::5"};
@@ -259,6 +264,195 @@ static void verdict_and_both_ends_agree_with_the_naive_evaluator(void **state)
     assert_true(words[0] > judged / 20 && words[1] > judged / 20 && words[2] > judged / 20);
 }
 
+/* ---- every enforcer at its place ---- */
+
+static const char *const all_programs[] = {"/p/a", "/p/b", "/p/c", "/p/z"};
+static const char *const all_users[] = {"u1", "u2", "u3", "nobody"}; /* One of each kind. */
+static const int all_functions[] = {1, 2, 3, 9};
+
+enum {
+    A_PROGRAMS = ARRAY_SIZE(all_programs),
+    A_USERS = ARRAY_SIZE(all_users),
+    A_FUNCTIONS = ARRAY_SIZE(all_functions),
+    PASSES = 2, /* How far a verdict lets through. */
+    IS_REPORTED = 1,
+};
+
+/* What the naive evaluator says for each program, user, serving program and function. */
+struct truths {
+    uint8_t of[A_PROGRAMS][A_USERS][A_PROGRAMS][A_FUNCTIONS];
+};
+
+struct seen { /* Indexes; A_...: everything, since this place cannot tell. */
+    size_t process, user, served_by, function;
+};
+
+static uint8_t permission(const char *verdict)
+{
+    return strcmp(verdict, "allow") == 0 ? PASSES : strcmp(verdict, "deny") == 0 ? 0 : IS_REPORTED;
+}
+
+static bool has_functions(const struct n_query *q)
+{
+    return strcmp(q->protocol, "tcp") == 0 && q->port >= 104 && q->port <= 106;
+}
+
+static void find_truths(const struct n_policy *p, struct n_query q, struct truths *t)
+{
+    bool functions = has_functions(&q);
+
+    for (size_t i = 0; i < A_PROGRAMS * A_USERS * A_PROGRAMS * A_FUNCTIONS; i++) {
+        size_t f = i % A_FUNCTIONS, served = i / A_FUNCTIONS % A_PROGRAMS;
+        size_t user = i / A_FUNCTIONS / A_PROGRAMS % A_USERS;
+        size_t process = i / A_FUNCTIONS / A_PROGRAMS / A_USERS;
+
+        q.process = all_programs[process];
+        q.user = all_users[user];
+        q.served_by = all_programs[served];
+        q.modbus = all_functions[f];
+        t->of[process][user][served][f] = f && !functions ? t->of[process][user][served][0]
+                                                          : permission(naive_judge(p, &q).verdict);
+    }
+}
+
+static bool is_seen(size_t seen, size_t all, size_t i)
+{
+    return seen == all || seen == i;
+}
+
+/* The most permissive of all that a place cannot tell apart. */
+static uint8_t most(const struct truths *t, const struct seen *s)
+{
+    uint8_t best = 0;
+
+    for (size_t p = 0; p < A_PROGRAMS; p++)
+        for (size_t u = 0; u < A_USERS; u++)
+            for (size_t v = 0; v < A_PROGRAMS; v++)
+                for (size_t f = 0; f < A_FUNCTIONS; f++)
+                    if (is_seen(s->process, A_PROGRAMS, p) && is_seen(s->user, A_USERS, u) &&
+                        is_seen(s->served_by, A_PROGRAMS, v) &&
+                        is_seen(s->function, A_FUNCTIONS, f) && t->of[p][u][v][f] > best)
+                        best = t->of[p][u][v][f];
+    return best;
+}
+
+static void expect_permission(const struct setting *s, const struct n_query *q, const char *where,
+                              uint8_t found, uint8_t wanted)
+{
+    char text[100];
+
+    if (found == wanted)
+        return;
+    (void)snprintf(text, sizeof text, "%s: %u", where, found);
+    complain_about(s, q, text, wanted == PASSES ? "allow" : wanted ? "would-deny" : "deny");
+}
+
+static uint8_t ask_view(const struct setting *s, const struct n_endpoint *local,
+                        const struct n_query *q, enum direction direction)
+{
+    struct program_query pq = {.direction = direction, .port = (uint16_t)q->port};
+    CLEANUP(program_freep)
+    struct program *view = edge_view(s->programs[local - s->naive.endpoints]);
+
+    assert_int_equal(protocol_parse(q->protocol, &pq.protocol), 0);
+    pq.remote = address_of(direction == DIRECTION_OUT ? q->to : q->from);
+    return permission(verdict_name(program_judge(view, &pq).verdict));
+}
+
+struct place_counts {
+    size_t agents, edges, both, whole;
+};
+
+/* The enforcers at one end: what each says, and the strictest of them. */
+static uint8_t check_place(const struct setting *s, const struct n_endpoint *e,
+                           const struct n_query *q, const struct truths *t,
+                           const struct seen *packet, enum direction direction,
+                           struct place_counts *n)
+{
+    struct seen agent = *packet, edge = {A_PROGRAMS, A_USERS, A_PROGRAMS, A_FUNCTIONS};
+    uint8_t strictest = PASSES, found;
+
+    agent.function = A_FUNCTIONS;
+    if (direction == DIRECTION_OUT)
+        agent.served_by = A_PROGRAMS;
+    else
+        agent.process = A_PROGRAMS, agent.user = A_USERS;
+    if (e && e->host) {
+        struct program_answer a = ask_end(s, e, q, direction);
+
+        found = permission(verdict_name(a.verdict));
+        expect_permission(s, q, "the agent", found, most(t, &agent));
+        strictest = found;
+        n->agents++;
+    }
+    if (e && (e->edge || e->nft)) { /* nftables knows names and ports, too. */
+        found = ask_view(s, e, q, direction);
+        expect_permission(s, q, "the edge", found, most(t, &edge));
+        n->both += e->host;
+        n->edges++;
+        strictest = found < strictest ? found : strictest;
+    }
+    return strictest;
+}
+
+static void check_places(const struct setting *s, const struct n_query *asked,
+                         struct place_counts *n)
+{
+    struct seen packet = {naive_random(A_PROGRAMS), naive_random(A_USERS), naive_random(A_PROGRAMS),
+                          0};
+    struct n_query q = as_packets_go(&s->naive, *asked);
+    const struct n_endpoint *from = naive_endpoint(&s->naive, q.from);
+    const struct n_endpoint *to = naive_endpoint(&s->naive, q.to);
+    bool edge = has_functions(asked) && ((from && from->edge) || (to && to->edge));
+    struct truths t;
+    uint8_t out, in, wanted;
+
+    q.process = all_programs[packet.process];
+    q.user = all_users[packet.user];
+    q.served_by = all_programs[packet.served_by];
+    q.modbus = all_functions[0];
+    find_truths(&s->naive, q, &t);
+    wanted = t.of[packet.process][packet.user][packet.served_by][0];
+    out = check_place(s, from, &q, &t, &packet, DIRECTION_OUT, n);
+    in = check_place(s, to, &q, &t, &packet, DIRECTION_IN, n);
+    if (!naive_judge(&s->naive, &q).enforced)
+        return;
+    if (s->crosses || edge) /* What no place can tell alone, or only in the stream, may pass. */
+        assert_true((out < in ? out : in) >= wanted);
+    else
+        expect_permission(s, &q, "all places together", out < in ? out : in, wanted);
+    n->whole += !s->crosses && !edge;
+}
+
+static void every_enforcer_says_the_most_permissive_of_what_others_have_to_tell(void **state)
+{
+    (void)state;
+    struct place_counts n = {.agents = 0};
+
+    for (int i = 0; i < PLACED_POLICIES; i++) {
+        struct setting s = {.policy_text = BUF_INIT};
+
+        naive_make(&s.naive);
+        for (int k = 0; k < N_ENDPOINTS; k++) /* One in three has an agent and an edge. */
+            s.naive.endpoints[k].edge |= s.naive.endpoints[k].host && naive_random(3) == 0;
+        naive_write(&s.naive, &s.policy_text, &s.inventory_text);
+        build(&s, NULL);
+        for (int k = 0; k < PLACED_QUERIES; k++) {
+            struct n_query q = pick_query(&s.naive);
+
+            check_places(&s, &q, &n);
+        }
+        tear_down(&s);
+    }
+    print_message("%zu answers of agents, %zu of edges and the like, %zu where both stand, "
+                  "%zu connections by all together\n",
+                  n.agents, n.edges, n.both, n.whole);
+    assert_true(n.agents > PLACED_POLICIES * PLACED_QUERIES / 2);
+    assert_true(n.edges > PLACED_POLICIES * PLACED_QUERIES / 4);
+    assert_true(n.both > PLACED_POLICIES * PLACED_QUERIES / 10);
+    assert_true(n.whole > PLACED_POLICIES * PLACED_QUERIES / 10);
+}
+
 static void numbers_stay_when_the_policy_grows(void **state)
 {
     (void)state;
@@ -449,6 +643,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdict_and_both_ends_agree_with_the_naive_evaluator),
+        cmocka_unit_test(every_enforcer_says_the_most_permissive_of_what_others_have_to_tell),
         cmocka_unit_test(numbers_stay_when_the_policy_grows),
         cmocka_unit_test(many_rules_of_one_pair_do_not_multiply),
         cmocka_unit_test(a_check_that_nobody_can_make_is_an_error),
