@@ -27,9 +27,9 @@ static const struct command_table own_table = {own_commands, ARRAY_SIZE(own_comm
 
 /* To add a file of commands, add its table here. */
 static const struct command_table *const all[] = {
-    &apply_commands,  &coverage_commands, &diff_commands,   &export_commands, &format_commands,
-    &import_commands, &language_commands, &online_commands, &own_table,       &policy_commands,
-    &prove_commands,  &template_commands, &why_commands,
+    &apply_commands,  &coverage_commands, &diff_commands,        &export_commands, &format_commands,
+    &import_commands, &language_commands, &online_commands,      &own_table,       &policy_commands,
+    &prove_commands,  &template_commands, &unprotected_commands, &why_commands,
 };
 
 enum { N_TABLES = ARRAY_SIZE(all) };

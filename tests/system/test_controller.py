@@ -686,6 +686,21 @@ def test_questions_about_the_policy_in_force_are_answered_as_offline(controller,
     assert one["reached"] > 0
     for query, status in (("from=nobody", 404), ("from=office&hops=0", 400), ("hops=2", 400)):
         assert controller.ask("GET", f"/policy/radius?{query}")[0] == status, query
+    for path, words in (("/unprotected", ["unprotected", "policy.yaml"]),
+                        ("/unprotected?reason=plain-switch",
+                         ["unprotected", "policy.yaml", "--reason", "plain-switch"]),
+                        ("/endpoints/web1/if-owned", ["endpoint", "web1", "policy.yaml"])):
+        online = controller.good("GET", path)
+        assert online.pop("text").endswith("\n")
+        assert online == offline("policy", *words), path
+    assert controller.ask("GET", "/unprotected?reason=x")[0] == 400
+    assert controller.ask("GET", "/endpoints/nobody/if-owned")[0] == 404
+    shown = controller.cli("unprotected", code=1)
+    assert shown.stdout == controller.good("GET", "/unprotected")["text"]
+    assert controller.cli("unprotected", "--reason", "plain-switch").stdout.startswith("nothing is")
+    shown = controller.cli("endpoint", "show", "web1")
+    assert shown.stdout == controller.good("GET", "/endpoints/web1/if-owned")["text"]
+    assert "only the other ends hold" in shown.stdout
 
 
 def test_a_revoked_token_is_refused(controller):

@@ -55,6 +55,8 @@ void post_release(void *user, const struct http_request *q, struct http_response
 void get_findings(void *user, const struct http_request *q, struct http_response *a);
 void get_proofs(void *user, const struct http_request *q, struct http_response *a);
 void get_radius(void *user, const struct http_request *q, struct http_response *a);
+void get_unprotected(void *user, const struct http_request *q, struct http_response *a);
+void get_if_owned(void *user, const struct http_request *q, struct http_response *a);
 
 /* A problem for a negative result of store, desired and their like. */
 void app_fail(struct http_response *a, int error, const char *what);

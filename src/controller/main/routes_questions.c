@@ -11,6 +11,7 @@
 #include "text/proof_report.h"
 #include "text/reach_report.h"
 #include "text/report.h"
+#include "text/unprotected_report.h"
 
 enum { PEAKS = 10, MAX_HOPS = 1000 };
 
@@ -106,4 +107,45 @@ void get_radius(void *user, const struct http_request *q, struct http_response *
     reach_report_json(&b, w->inventory, &start, &reach, max);
     reach_done(&reach);
     answer_text(a, &b);
+}
+
+void get_unprotected(void *user, const struct http_request *q, struct http_response *a)
+{
+    const char *list = http_query(q, "reason");
+    CLEANUP(unprotected_freep) struct unprotected *u = NULL;
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    struct buf b = BUF_INIT;
+    unsigned reasons = UNPROTECTED_ALL;
+
+    if (list && unprotected_reasons_parse(list, &reasons) < 0) {
+        http_problem(a, 400, "reason: expected a list of no-enforcer, agent-only, plain-switch");
+        return;
+    }
+    if (unprotected_new(world_of(user), &u) < 0) {
+        http_problem(a, 422, "too many kinds of endpoints to ask about all pairs");
+        return;
+    }
+    (void)unprotected_report_json(&b, u, reasons); /* The answer has the counts. */
+    answer_text(a, &b);
+    (void)unprotected_report_text(&text, u, reasons);
+    (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
+}
+
+void get_if_owned(void *user, const struct http_request *q, struct http_response *a)
+{
+    const struct world *w = world_of(user);
+    const struct endpoint *e = inventory_endpoint(w->inventory, q->param);
+    CLEANUP(buf_done) struct buf text = BUF_INIT;
+    struct buf b = BUF_INIT;
+    uint32_t index;
+
+    if (!e) {
+        http_problem(a, 404, "no endpoint \"%s\" in the inventory", q->param);
+        return;
+    }
+    index = (uint32_t)(e - w->inventory->endpoints);
+    unprotected_report_owned_json(&b, w, index);
+    answer_text(a, &b);
+    unprotected_report_owned_text(&text, w, index);
+    (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
 }
