@@ -118,7 +118,7 @@ struct ipc_notice {
     char text[IPC_TEXT_SIZE];
 };
 
-enum { IPC_HOOKS = 16, IPC_COUNTERS = 32 };
+enum { IPC_HOOKS = 16, IPC_COUNTERS = 40 };
 
 struct ipc_status {
     uint64_t revision;

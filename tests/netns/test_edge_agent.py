@@ -86,13 +86,14 @@ class Outside:
 class Site:
     """Controller, two guests, and what stands outside of them."""
 
-    def __init__(self, lab):
+    def __init__(self, lab, outside=Outside, enforcers=()):
         self.lab, self.control = lab, Control(lab)
         self.a, self.b = lab["a"], lab["b"]
         self.control.start()
-        self.outside = Outside(lab, self.control)
+        self.outside = outside(lab, self.control)
         self.ledger = inventory(lab.world)
-        self.ledger["endpoints"]["outside"] = {"labels": {}, "addresses": ["10.77.0.254"], "enforcers": []}
+        self.ledger["endpoints"]["outside"] = {"labels": {}, "addresses": ["10.77.0.254"],
+                                               "enforcers": list(enforcers)}
         for name in "ab":
             self.ledger["endpoints"][name] |= {
                 "enforcers": ["edge"],

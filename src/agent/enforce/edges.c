@@ -5,6 +5,7 @@
  * what seat.h keeps.  The edge is loaded when there is something to guard. */
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -85,6 +86,43 @@ static int need_edge(struct enforce *e, struct buf *why)
     e->edge_events_watch = watch_new(e->loop, edge_events_fd(e->edge), events_ready, e);
     e->edge_links_watch = watch_new(e->loop, edge_link_fd(e->edge), links_ready, e);
     return 0;
+}
+
+/* ---- interfaces ---- */
+
+static bool master_of(const char *interface, char master[PATH_MAX])
+{
+    char path[SEAT_DIR_SIZE];
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/sys/class/net/%s/master", interface);
+    n = readlink(path, master, PATH_MAX - 1);
+    if (n <= 0)
+        return false;
+    master[n] = 0;
+    return true;
+}
+
+bool edges_hold(void *e_, const char *interface)
+{
+    const struct enforce *e = e_;
+    char mine[PATH_MAX], other[PATH_MAX];
+    bool has_master = e->n_edges && master_of(interface, mine);
+
+    for (size_t i = 0; i < e->n_edges; i++) {
+        const char *port = e->edges[i]->port.interface;
+
+        if (strcmp(port, interface) == 0 ||
+            (has_master && master_of(port, other) && strcmp(mine, other) == 0))
+            return true;
+    }
+    return false;
+}
+
+static void tell_host(const struct enforce *e)
+{
+    if (e->host)
+        host_refresh_nics(e->host);
 }
 
 /* ---- seats ---- */
@@ -227,6 +265,7 @@ void edges_put(struct enforce *e, uint32_t number, const struct ipc_port *port)
         refuse(e, s, why.size ? buf_str(&why) : strerror(-r));
     else
         log_info("%s hangs on %s", port->endpoint, port->interface);
+    tell_host(e);
 }
 
 void edges_remove(struct enforce *e, struct seat *s)
@@ -236,6 +275,7 @@ void edges_remove(struct enforce *e, struct seat *s)
     end_at_port(e, s);
     remove_state(s);
     drop_seat(e, s);
+    tell_host(e);
 }
 
 /* ---- start ---- */
@@ -285,6 +325,7 @@ int edges_start(struct enforce *e, struct buf *why)
         if (strncmp(entry->d_name, FOLDER, strlen(FOLDER)) == 0 && e->n_edges < IPC_SEATS - 1)
             take_up(e, entry->d_name);
     (void)closedir(dir);
+    tell_host(e);
     if (e->options.edge.n_guarded || e->options.edge.n_guarded_bridges)
         return need_edge(e, why); /* What is guarded is closed from now on. */
     return 0;

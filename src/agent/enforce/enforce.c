@@ -386,8 +386,10 @@ static int start_host(struct enforce *e, struct buf *why)
     const struct enforcer_events events = enforce_events(e);
     int r = host_new(&e->options.host, &events, &e->host, why);
 
-    if (r == 0)
+    if (r == 0) {
+        host_leave_nics(e->host, edges_hold, e);
         r = first_program(e, why);
+    }
     if (r == 0)
         r = host_attach(e->host, why);
     if (r < 0)

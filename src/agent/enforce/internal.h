@@ -60,4 +60,8 @@ struct seat *edges_find(const struct enforce *e, const char *endpoint);
 struct seat *edges_of_number(const struct enforce *e, uint32_t number);
 void edges_status(struct enforce *e, const struct seat *s, struct ipc_status *ret_s);
 void edges_watch(struct enforce *e);
+
+/* For the host enforcer beside: is this interface a guarded port, or a port of a bridge that has
+ * one?  What passes there is the guests'. */
+bool edges_hold(void *e, const char *interface);
 void edges_flush(struct enforce *e);

@@ -25,7 +25,7 @@ void enforce_status(struct enforce *e, struct ipc_status *ret_s)
                                  .n_hooks = (uint32_t)s.n_hooks,
                                  .can_destroy = s.can_destroy,
                                  .n_tampers = s.n_tampers};
-    memcpy(ret_s->counters, s.counters, sizeof(ret_s->counters));
+    memcpy(ret_s->counters, s.counters, sizeof(s.counters));
     for (size_t i = 0; i < s.n_hooks && i < IPC_HOOKS; i++) {
         (void)snprintf(ret_s->hooks[i].name, sizeof(ret_s->hooks[i].name), "%s", s.hooks[i].name);
         ret_s->hooks[i].attached = s.hooks[i].attached;

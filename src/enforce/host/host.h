@@ -69,6 +69,12 @@ int host_drain(struct host *h);           /* Reads events; returns how many, bou
 int host_link_fd(const struct host *h);   /* Readable when network interfaces changed. */
 void host_links_changed(struct host *h);
 
+/* Interfaces that are left to somebody else (the edge's ports, and the bridges' that have them:
+ * what passes there is the guests', and this machine's own traffic is judged at the bridge itself).
+ */
+void host_leave_nics(struct host *h, bool (*is_left)(void *arg, const char *name), void *arg);
+void host_refresh_nics(struct host *h); /* That has changed. */
+
 /* Twice a second: repairs what was tampered with, follows program files and accounts. */
 void host_watch(struct host *h);
 

@@ -71,6 +71,8 @@ struct host {
     int netlink_fd;
     struct host_nic nics[HOST_MAX_NICS];
     size_t n_nics;
+    bool (*nic_is_left)(void *arg, const char *name); /* NULL: none is. */
+    void *nic_left_arg;
     struct stat passwd_seen;
     struct ring_buffer *ring;
     struct { /* Which revision a generation belongs to. */

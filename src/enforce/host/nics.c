@@ -82,6 +82,17 @@ static void cover(struct host *h, const char *name, unsigned ifindex, bool ether
         host_notice(h, NOTICE_NIC, "%s appeared and is covered", name);
 }
 
+/* Somebody else's: forgotten, and opened when it was ours. */
+static void leave(struct host *h, unsigned ifindex)
+{
+    struct host_nic *nic = find_nic(h, ifindex);
+
+    if (!nic)
+        return;
+    nics_uncover(ifindex);
+    *nic = h->nics[--h->n_nics];
+}
+
 static bool address_of_interface(const struct sockaddr *sa, struct abi_address *a)
 {
     memset(a, 0, sizeof(*a));
@@ -165,8 +176,11 @@ void nics_refresh(struct host *h, bool first)
         if (!i->ifa_addr || i->ifa_addr->sa_family != AF_PACKET || (i->ifa_flags & IFF_LOOPBACK))
             continue;
         memcpy(&link, i->ifa_addr, sizeof(link));
-        cover(h, i->ifa_name, (unsigned)link.sll_ifindex, has_ethernet_header(link.sll_hatype),
-              first);
+        if (h->nic_is_left && h->nic_is_left(h->nic_left_arg, i->ifa_name))
+            leave(h, (unsigned)link.sll_ifindex);
+        else
+            cover(h, i->ifa_name, (unsigned)link.sll_ifindex, has_ethernet_header(link.sll_hatype),
+                  first);
     }
     refresh_locals(h, list);
     freeifaddrs(list);
@@ -191,6 +205,18 @@ int nics_open(struct host *h, struct buf *why)
 int host_link_fd(const struct host *h)
 {
     return h->netlink_fd;
+}
+
+void host_leave_nics(struct host *h, bool (*is_left)(void *arg, const char *name), void *arg)
+{
+    h->nic_is_left = is_left;
+    h->nic_left_arg = arg;
+}
+
+void host_refresh_nics(struct host *h)
+{
+    if (h->attached)
+        nics_refresh(h, false);
 }
 
 void host_links_changed(struct host *h)
