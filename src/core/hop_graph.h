@@ -36,14 +36,14 @@ DEFINE_CLEANUP(struct hop_graph, hop_graph_free)
 
 static inline struct view hop_graph_knots(const struct hop_graph *g, uint32_t class)
 {
-    const uint32_t *first = &g->class_first.items[class];
+    uint32_t first = g->class_first.items[class], end = g->class_first.items[class + 1];
 
-    return (struct view){g->class_edges.items + first[0], first[1] - first[0]};
+    return (struct view){g->class_edges.items + first, end - first};
 }
 
 static inline struct view hop_graph_targets(const struct hop_graph *g, uint32_t knot)
 {
-    const uint32_t *first = &g->knot_first.items[knot];
+    uint32_t first = g->knot_first.items[knot], end = g->knot_first.items[knot + 1];
 
-    return (struct view){g->knot_edges.items + first[0], first[1] - first[0]};
+    return (struct view){g->knot_edges.items + first, end - first};
 }

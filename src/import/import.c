@@ -255,12 +255,6 @@ void import_write_findings(const struct import *im, struct buf *b)
     }
 }
 
-static void json_text(struct buf *b, const char *key, const char *s)
-{
-    buf_printf(b, "\"%s\":", key);
-    json_quote(b, s);
-}
-
 static void json_rule(struct buf *b, const struct import_rule *r)
 {
     buf_putc(b, ',');

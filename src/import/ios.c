@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 
 #include "base/number.h"
+#include "import/lines.h"
 #include "import/match.h"
 #include "import/wellknown.h"
 
@@ -716,18 +717,10 @@ static void read_line(struct reading *in)
 void ios_read(struct ruleset *rs, const struct source *source)
 {
     struct reading in = {.rs = rs, .file = source->name};
-    size_t at = 0;
+    struct lines lines = {.source = source};
 
-    while (at < source->size && !rs->over_limit) {
-        const char *s = source->data + at;
-        const char *newline = memchr(s, '\n', source->size - at);
-
-        in.line++;
-        in.raw = s;
-        in.raw_len = newline ? (size_t)(newline - s) : source->size - at;
-        at += in.raw_len + 1;
-        if (in.raw_len && s[in.raw_len - 1] == '\r')
-            in.raw_len--;
+    while (!rs->over_limit && lines_next(&lines, &in.raw, &in.raw_len)) {
+        in.line = lines.number;
         read_line(&in);
     }
     for (size_t i = 0; i < in.n_groups; i++)

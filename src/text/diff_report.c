@@ -219,15 +219,6 @@ void diff_report_text(struct buf *b, const struct diff *d, const struct world *b
 
 /* ---- JSON ---- */
 
-static void json_text(struct buf *b, const char *key, const char *s)
-{
-    buf_printf(b, "\"%s\": ", key);
-    if (s)
-        json_quote(b, s);
-    else
-        buf_puts(b, "null");
-}
-
 static void json_names(struct buf *b, const struct diff *d, const char *key, const uint32_t *list,
                        size_t n)
 {

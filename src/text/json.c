@@ -25,3 +25,12 @@ void json_quote(struct buf *b, const char *s)
     }
     buf_putc(b, '"');
 }
+
+void json_text(struct buf *b, const char *key, const char *s)
+{
+    buf_printf(b, "\"%s\": ", key);
+    if (s)
+        json_quote(b, s);
+    else
+        buf_puts(b, "null");
+}

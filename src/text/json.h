@@ -6,3 +6,6 @@
 
 /* Adds 's' in quotes; bytes that are not UTF-8 become U+FFFD. */
 void json_quote(struct buf *b, const char *s);
+
+/* "key": "s", or "key": null. */
+void json_text(struct buf *b, const char *key, const char *s);

@@ -61,24 +61,20 @@ void proof_report_text(struct buf *b, const struct policy *policy, const struct 
 
 /* ---- JSON ---- */
 
-static void put_text(struct buf *b, const char *key, const char *s)
-{
-    buf_printf(b, ", \"%s\": ", key);
-    if (s)
-        json_quote(b, s);
-    else
-        buf_puts(b, "null");
-}
-
 static void put_hop(struct buf *b, const struct proof_hop *h)
 {
     buf_puts(b, "{\"from\": ");
     json_quote(b, h->from);
-    put_text(b, "to", h->to);
-    put_text(b, "service", h->service);
-    put_text(b, "rule", h->rule ? h->rule->id : NULL);
-    put_text(b, "process", h->process && h->process[0] ? h->process : NULL);
-    put_text(b, "user", h->user && h->user[0] ? h->user : NULL);
+    buf_puts(b, ", ");
+    json_text(b, "to", h->to);
+    buf_puts(b, ", ");
+    json_text(b, "service", h->service);
+    buf_puts(b, ", ");
+    json_text(b, "rule", h->rule ? h->rule->id : NULL);
+    buf_puts(b, ", ");
+    json_text(b, "process", h->process && h->process[0] ? h->process : NULL);
+    buf_puts(b, ", ");
+    json_text(b, "user", h->user && h->user[0] ? h->user : NULL);
     buf_printf(b, ", \"only_reported\": %s, \"unenforced\": %s}", h->reported ? "true" : "false",
                h->unenforced ? "true" : "false");
 }
@@ -91,8 +87,10 @@ void proof_report_json(struct buf *b, const struct policy *policy, const struct 
 
     proof_write_name(&name, policy, p);
     buf_printf(b, "{\"kind\": \"%s\"", kinds[p->kind]);
-    put_text(b, "name", buf_str(&name));
-    put_text(b, "file", p->place.file);
+    buf_puts(b, ", ");
+    json_text(b, "name", buf_str(&name));
+    buf_puts(b, ", ");
+    json_text(b, "file", p->place.file);
     buf_printf(b, ", \"line\": %u, \"holds\": %s, \"hops\": [", p->place.line,
                r->holds ? "true" : "false");
     for (size_t i = 0; i < r->n_hops; i++) {

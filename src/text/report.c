@@ -134,7 +134,7 @@ void report_summary(struct buf *b, const struct diagnostics *d)
     count(b, d->n_warnings, "warning");
 }
 
-static void json_text(struct buf *b, const char *key, const char *s)
+static void put_text(struct buf *b, const char *key, const char *s)
 {
     if (!s)
         return;
@@ -151,13 +151,13 @@ void report_json(struct buf *b, const struct diagnostics *d)
         buf_printf(b, "%s{\"code\":\"%s\",\"severity\":\"%s\"", i ? "," : "", code_name(x->code),
                    severity_name(code_severity(x->code)));
         if (x->place.line) {
-            json_text(b, "file", x->place.file);
+            put_text(b, "file", x->place.file);
             buf_printf(b, ",\"line\":%u,\"column\":%u", x->place.line, x->place.column);
         }
-        json_text(b, "message", x->message);
-        json_text(b, "expected", x->expected);
-        json_text(b, "nearest", x->nearest);
-        json_text(b, "fix", x->fix);
+        put_text(b, "message", x->message);
+        put_text(b, "expected", x->expected);
+        put_text(b, "nearest", x->nearest);
+        put_text(b, "fix", x->fix);
         buf_putc(b, '}');
     }
     buf_putc(b, ']');

@@ -197,15 +197,6 @@ void why_report_text(struct buf *b, const struct why *y)
 
 /* ---- JSON ---- */
 
-static void json_text(struct buf *b, const char *key, const char *s)
-{
-    buf_printf(b, "\"%s\": ", key);
-    if (s)
-        json_quote(b, s);
-    else
-        buf_puts(b, "null");
-}
-
 static void json_answer(struct buf *b, const struct verdict_answer *a)
 {
     buf_printf(b, "\"verdict\": \"%s\", \"layer\": \"%s\", ", verdict_name(a->verdict),

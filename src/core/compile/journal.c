@@ -47,29 +47,56 @@ static bool same_address(const struct address_row *a, const struct address_row *
            a->address.identity == b->address.identity && a->owner == b->owner;
 }
 
-static void keep_other_rows(struct rows *a, struct rows *b)
+/* Two sorted lists of rows: what both have alike goes from both. */
+struct row_kind {
+    size_t size;
+    int (*order)(const void *a, const void *b);
+    bool (*same)(const void *a, const void *b); /* Of rows that 'order' calls equal. */
+};
+
+static void keep_others(const struct row_kind *kind, void *a_, size_t *n_a, void *b_, size_t *n_b)
 {
-    size_t i = 0, k = 0, kept_a = 0, kept_b = 0;
+    char *a = a_, *b = b_;
+    size_t i = 0, k = 0, kept_a = 0, kept_b = 0, size = kind->size;
 
-    if (a->n > 1)
-        qsort(a->items, a->n, sizeof *a->items, by_row);
-    if (b->n > 1)
-        qsort(b->items, b->n, sizeof *b->items, by_row);
-    while (i < a->n || k < b->n) {
-        int c = i == a->n ? 1 : k == b->n ? -1 : by_row(&a->items[i], &b->items[k]);
+    while (i < *n_a || k < *n_b) {
+        int c = i == *n_a ? 1 : k == *n_b ? -1 : kind->order(a + i * size, b + k * size);
 
-        if (c == 0 && same_value(&a->items[i].entry, &b->items[k].entry)) {
+        if (c == 0 && kind->same(a + i * size, b + k * size)) {
             i++;
             k++;
             continue;
         }
         if (c <= 0)
-            a->items[kept_a++] = a->items[i++];
+            memmove(a + kept_a++ * size, a + i++ * size, size);
         if (c >= 0)
-            b->items[kept_b++] = b->items[k++];
+            memmove(b + kept_b++ * size, b + k++ * size, size);
     }
-    a->n = kept_a;
-    b->n = kept_b;
+    *n_a = kept_a;
+    *n_b = kept_b;
+}
+
+static bool same_row(const void *a_, const void *b_)
+{
+    const struct row *a = a_, *b = b_;
+
+    return same_value(&a->entry, &b->entry);
+}
+
+static bool same_address_row(const void *a, const void *b)
+{
+    return same_address(a, b);
+}
+
+static void keep_other_rows(struct rows *a, struct rows *b)
+{
+    static const struct row_kind kind = {sizeof(struct row), by_row, same_row};
+
+    if (a->n > 1)
+        qsort(a->items, a->n, sizeof *a->items, by_row);
+    if (b->n > 1)
+        qsort(b->items, b->n, sizeof *b->items, by_row);
+    keep_others(&kind, a->items, &a->n, b->items, &b->n);
 }
 
 static void sort_address_rows(struct address_rows *l)
@@ -86,25 +113,12 @@ static void sort_address_rows(struct address_rows *l)
 
 static void keep_other_addresses(struct address_rows *a, struct address_rows *b)
 {
-    size_t i = 0, k = 0, kept_a = 0, kept_b = 0;
+    static const struct row_kind kind = {sizeof(struct address_row), by_address_row,
+                                         same_address_row};
 
     sort_address_rows(a);
     sort_address_rows(b);
-    while (i < a->n || k < b->n) {
-        int c = i == a->n ? 1 : k == b->n ? -1 : by_address_row(&a->items[i], &b->items[k]);
-
-        if (c == 0 && same_address(&a->items[i], &b->items[k])) {
-            i++;
-            k++;
-            continue;
-        }
-        if (c <= 0)
-            a->items[kept_a++] = a->items[i++];
-        if (c >= 0)
-            b->items[kept_b++] = b->items[k++];
-    }
-    a->n = kept_a;
-    b->n = kept_b;
+    keep_others(&kind, a->items, &a->n, b->items, &b->n);
 }
 
 void journal_add(struct compiled *c, struct step *s)
