@@ -12,6 +12,7 @@
 #include "core/acl.h"
 #include "core/compile.h"
 #include "core/edge_view.h"
+#include "core/nft_rules.h"
 #include "sys/file.h"
 #include "text/acl_text.h"
 #include "text/json.h"
@@ -269,6 +270,75 @@ static int run_acl(const struct invocation *in)
     return r == EXIT_OK ? print_acl(in, &p, format, l.policy, max) : r;
 }
 
+/* ---- nft ---- */
+
+static int compile_view(const struct loaded *l, const char *endpoint,
+                        const struct compile_options *options, struct program **ret_view)
+{
+    CLEANUP(compiled_freep) struct compiled *c = NULL;
+    CLEANUP(program_freep) struct program *whole = NULL;
+    const struct endpoint *e = inventory_endpoint(l->inventory, endpoint);
+    const char *what = "";
+    int r;
+
+    if (!e)
+        return complain(EXIT_NOT_FOUND, "no endpoint of the inventory is named \"%s\"", endpoint);
+    if (!(e->enforcers & ENFORCER_NFT))
+        return complain(EXIT_INVALID,
+                        "%s:%u: the enforcers of %s do not name nft: verdicts would say that it "
+                        "does not enforce; add nft to its enforcers",
+                        e->place.file, e->place.line, e->name);
+    r = compile(l->policy, l->inventory, options, &c, &what);
+    if (r == 0)
+        r = compiled_program(c, endpoint, &whole, &what);
+    if (r < 0)
+        return complain(EXIT_INVALID, "the policy does not fit a program: %s", what);
+    assert(whole);
+    *ret_view = edge_view(whole);
+    return EXIT_OK;
+}
+
+static int write_text(const char *path, const struct buf *b)
+{
+    int r = path ? file_write(path, b->data, b->size, 0600) : 0;
+
+    if (r < 0)
+        return complain(EXIT_NOT_ALLOWED, "%s: cannot write it: %s", path, strerror(-r));
+    if (!path && (fputs(buf_str(b), stdout) == EOF || fflush(stdout) != 0))
+        return complain(EXIT_PARTIAL, "cannot write the rules: %s", strerror(errno));
+    return EXIT_OK;
+}
+
+static int run_nft(const struct invocation *in)
+{
+    CLEANUP(loaded_done) struct loaded l = {.d = NULL};
+    CLEANUP(program_freep) struct program *view = NULL;
+    CLEANUP(buf_done) struct buf b = BUF_INIT;
+    const char *endpoint = invocation_value(in, "endpoint");
+    struct program_lifeline lifeline;
+    struct compile_options options = {.revision = 1, .lifeline = &lifeline};
+    int r;
+
+    if (!invocation_value(in, "inventory") || !endpoint)
+        return complain(EXIT_USAGE, "export nft needs --inventory FILE and --endpoint NAME");
+    r = get_controller(in, &lifeline, &options.n_lifeline);
+    if (r == EXIT_OK)
+        r = load_valid(&l, in);
+    if (r != EXIT_OK)
+        return r;
+    assert(l.policy && l.inventory);
+    options.now_s = l.now_s;
+    r = compile_view(&l, endpoint, &options, &view);
+    if (r != EXIT_OK)
+        return r;
+    assert(view);
+    if (nft_rules_document(&b, view) < 0)
+        return complain(EXIT_INVALID, "the table of %s has more than %d elements", endpoint,
+                        NFT_RULES_MAX_ELEMENTS);
+    return write_text(
+        in->output_text && strcmp(in->output_text, "json") != 0 ? in->output_text : NULL, &b);
+}
+
 /* ---- the table ---- */
 
 static const struct option_spec acl_options[] = {
@@ -276,6 +346,12 @@ static const struct option_spec acl_options[] = {
     {"format", 0, "ios|eos", "the switch's language"},
     {"at", 0, "SWITCH:PORT", "the port, as the inventory's endpoints name it"},
     {"max-entries", 0, "N", "refuse what needs more entries than this"},
+    {"controller", 0, "ADDR:PORT", "the controller, for the lifeline"},
+    {"now", 0, "TIME", "judge at this time (RFC 3339) instead of now"}};
+
+static const struct option_spec nft_options[] = {
+    {"inventory", 'i', "FILE", "endpoints and users; a file or a folder"},
+    {"endpoint", 'e', "NAME", "whose table"},
     {"controller", 0, "ADDR:PORT", "the controller, for the lifeline"},
     {"now", 0, "TIME", "judge at this time (RFC 3339) instead of now"}};
 
@@ -292,6 +368,18 @@ static const struct command commands[] = {
      .min_args = 1,
      .max_args = SIZE_MAX,
      .run = run_acl},
+    {.name = "export nft",
+     .arguments = "PATH... --inventory FILE --endpoint NAME [-o FILE]",
+     .summary = "an endpoint's policy as a table of nftables",
+     .help = "Prints the table inet suimitsu of a host where eBPF cannot go, for nft -j -f -: it "
+             "takes\n"
+             "the place of what there is under that name, in one transaction, and touches nothing\n"
+             "else.  What nft cannot check (programs, users) is refused by the policy's check.",
+     COMMAND_OPTIONS(nft_options),
+     .min_args = 1,
+     .max_args = SIZE_MAX,
+     .output_is_file = true,
+     .run = run_nft},
 };
 
 const struct command_table export_commands = {commands, ARRAY_SIZE(commands)};

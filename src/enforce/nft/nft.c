@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots, listings, repairs; see nft.h. */
+#include "enforce/nft/nft.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "core/edge_view.h"
+#include "core/nft_rules.h"
+#include "enforce/nft/run.h"
+
+#define NFT_BINARY "/usr/sbin/nft"
+#define DELETE_TABLE "{\"delete\":{\"table\":{\"family\":\"inet\",\"name\":\"" NFT_TABLE "\"}}}"
+#define ADD_TABLE "{\"add\":{\"table\":{\"family\":\"inet\",\"name\":\"" NFT_TABLE "\"}}}"
+
+enum { MAX_TRIES = 4 };
+
+struct nft {
+    const char *binary;
+    int netlink;
+    struct program *view; /* In force; NULL: nothing. */
+    struct buf listing;   /* Of the table, as it was right after it was loaded. */
+    uint32_t generation;
+};
+
+int nft_new(const struct nft_options *o, struct nft **ret_n)
+{
+    struct nft *n;
+    int fd = generation_open();
+
+    if (fd < 0)
+        return fd;
+    n = xcalloc(1, sizeof *n);
+    n->binary = o->binary ? o->binary : NFT_BINARY;
+    n->netlink = fd;
+    *ret_n = n;
+    return 0;
+}
+
+void nft_free(struct nft *n)
+{
+    if (!n)
+        return;
+    close(n->netlink);
+    program_free(n->view);
+    buf_done(&n->listing);
+    free(n);
+}
+
+uint64_t nft_revision(const struct nft *n)
+{
+    return n->view ? n->view->revision : 0;
+}
+
+/* ---- what is there ---- */
+
+struct found {
+    bool slots[2];
+    bool strange;          /* Not what we leave behind: it goes away whole. */
+    unsigned n_bases;      /* Our two base chains. */
+    json_t *chains, *maps; /* Names: all but the base chains. */
+};
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "";
+}
+
+static bool is_base(const json_t *chain)
+{
+    const char *name = text_at(chain, "name");
+    bool out = strcmp(name, "out") == 0;
+
+    return (out || strcmp(name, "in") == 0) && strcmp(text_at(chain, "type"), "filter") == 0 &&
+           strcmp(text_at(chain, "hook"), out ? "output" : "input") == 0 &&
+           strcmp(text_at(chain, "policy"), "drop") == 0 &&
+           json_integer_value(json_object_get(chain, "prio")) == 0;
+}
+
+static void find_one(struct found *f, const char *kind, const json_t *object)
+{
+    const char *name = text_at(object, "name");
+    bool chain = strcmp(kind, "chain") == 0, map = strcmp(kind, "map") == 0;
+
+    if (chain && is_base(object)) {
+        f->n_bases++;
+    } else if ((chain || map) && name[0] == 'g' && (name[1] == '0' || name[1] == '1') &&
+               name[2] == '_' && !json_object_get(object, "hook")) {
+        f->slots[name[1] - '0'] = true;
+        (void)json_array_append_new(chain ? f->chains : f->maps, json_string(name));
+    } else if (strcmp(kind, "metainfo") != 0 && strcmp(kind, "table") != 0 &&
+               strcmp(kind, "rule") != 0) {
+        f->strange = true;
+    }
+}
+
+static void found_done(struct found *f)
+{
+    json_decref(f->chains);
+    json_decref(f->maps);
+}
+
+/* Of a listing; an empty one, or one that cannot be read, is strange. */
+static void find_all(struct found *f, const struct buf *listing)
+{
+    json_t *root = listing->size ? json_loadb(listing->data, listing->size, 0, NULL) : NULL;
+    json_t *all = json_object_get(root, "nftables"), *item, *object;
+    const char *kind;
+    size_t i;
+
+    *f = (struct found){.chains = json_array(), .maps = json_array()};
+    json_array_foreach(all, i, item) json_object_foreach(item, kind, object)
+        find_one(f, kind, object);
+    f->strange = f->strange || !root || f->n_bases != 2 || f->slots[0] == f->slots[1];
+    json_decref(root);
+}
+
+static void add_command(struct buf *b, const char *verb, const char *kind, const json_t *name)
+{
+    json_t *command = json_pack("{s{s{ss ss sO}}}", verb, kind, "family", "inet", "table",
+                                NFT_TABLE, "name", name);
+    char *text = json_dumps(command, JSON_COMPACT);
+
+    buf_printf(b, ",\n%s", text);
+    free(text);
+    json_decref(command);
+}
+
+/* Rules before maps before chains: nothing is deleted while something points to it. */
+static void add_removals(struct buf *b, const struct found *f)
+{
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(f->chains, i, name) add_command(b, "flush", "chain", name);
+    json_array_foreach(f->maps, i, name) add_command(b, "delete", "map", name);
+    json_array_foreach(f->chains, i, name) add_command(b, "delete", "chain", name);
+}
+
+/* ---- loading ---- */
+
+static int list(const struct nft *n, struct buf *to)
+{
+    CLEANUP(buf_done) struct buf ignored = BUF_INIT; /* "No such file": there is no table. */
+    int r;
+
+    buf_reset(to);
+    r = run_nft(n->binary, NULL, to, &ignored);
+    return r == -EIO ? 0 : r;
+}
+
+static int write_document(struct buf *b, const struct program *view, const struct found *f)
+{
+    unsigned slot = !f->strange && f->slots[0] ? 1 : 0;
+    int r;
+
+    buf_puts(b, "{\"nftables\":[\n");
+    if (f->strange)
+        buf_puts(b, ADD_TABLE "," DELETE_TABLE ",\n");
+    r = nft_rules(b, view, slot);
+    if (r < 0)
+        return r;
+    if (!f->strange)
+        add_removals(b, f);
+    buf_puts(b, "\n]}\n");
+    return 0;
+}
+
+/* One attempt: 0, or 1 when somebody else changed the ruleset in between, so that what is listed
+ * afterwards need not be what was loaded. */
+static int load_once(struct nft *n, const struct program *view, struct buf *why)
+{
+    CLEANUP(buf_done) struct buf document = BUF_INIT, before = BUF_INIT, said = BUF_INIT;
+    uint32_t first, last;
+    struct found f;
+    int r;
+
+    r = generation_get(n->netlink, &first);
+    if (r == 0)
+        r = list(n, &before);
+    if (r < 0)
+        return r;
+    find_all(&f, &before);
+    r = write_document(&document, view, &f);
+    found_done(&f);
+    if (r == 0)
+        r = run_nft(n->binary, &document, &said, why);
+    if (r == 0)
+        r = list(n, &n->listing);
+    if (r == 0)
+        r = generation_get(n->netlink, &last);
+    if (r < 0)
+        return r;
+    n->generation = last;
+    return last != first + 1;
+}
+
+static int load_view(struct nft *n, const struct program *view, struct buf *why)
+{
+    for (int i = 0; i < MAX_TRIES; i++) {
+        int r = load_once(n, view, why);
+
+        if (r <= 0)
+            return r;
+    }
+    buf_puts(why, "the ruleset is changed by others all the time");
+    return -EBUSY;
+}
+
+int nft_load(struct nft *n, const struct program *p, struct buf *why)
+{
+    CLEANUP(program_freep) struct program *view = edge_view(p);
+    struct program *former = n->view;
+    int r = load_view(n, view, why);
+
+    if (r < 0 && r != -EBUSY)
+        return r;
+    n->view = TAKE_PTR(view); /* It is in force, also where we cannot vouch for it. */
+    program_free(former);
+    return r;
+}
+
+int nft_check(struct nft *n, struct buf *why)
+{
+    CLEANUP(buf_done) struct buf now = BUF_INIT;
+    uint32_t generation;
+    int r;
+
+    if (!n->view)
+        return -ENOENT;
+    r = generation_get(n->netlink, &generation);
+    if (r < 0 || generation == n->generation)
+        return r;
+    r = list(n, &now);
+    if (r < 0)
+        return r;
+    if (now.size && now.size == n->listing.size &&
+        memcmp(now.data, n->listing.data, now.size) == 0) {
+        n->generation = generation;
+        return 0;
+    }
+    r = load_view(n, n->view, why);
+    return r < 0 ? r : 1;
+}
+
+int nft_detach(struct nft *n, struct buf *why)
+{
+    CLEANUP(buf_done) struct buf document = BUF_INIT, said = BUF_INIT;
+    int r;
+
+    buf_puts(&document, "{\"nftables\":[" ADD_TABLE "," DELETE_TABLE "]}\n");
+    r = run_nft(n->binary, &document, &said, why);
+    if (r < 0)
+        return r;
+    program_free(n->view);
+    n->view = NULL;
+    return 0;
+}
