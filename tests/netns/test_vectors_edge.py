@@ -4,16 +4,17 @@ and the port of each endpoint that has an enforcer, of whatever kind, judges in 
 What only a host can tell, or the stream behind the handshake, is the most permissive here: the
 expected answer is that of the evaluator over all programs, serving programs, users and functions of
 the file."""
-import functools
 import itertools
 import json
 
 import pytest
 import table
+from ahead import Ahead
 from edge import Edge, compile_programs
 from labkit import binary
 from labkit.system import run
-from test_vectors_kernel import CASES, NEUTRAL, Stage, known_answers, load, why_not
+from test_vectors_kernel import (CASES, IDS, NAMES, NEUTRAL, Stage, known_answers, load, measure_on,
+                                 why_not)
 
 
 def named_in(vector, key, field):
@@ -65,29 +66,26 @@ class EdgeStage(Stage):
             self.edge.put(self.hosts[endpoint])
             self.edge.load(self.hosts[endpoint], program)
 
+    def down(self):
+        self.edge.down()
+        super().down()
+        assert not self.edge.pins.exists()
 
-@functools.cache
-def measured(name):
+
+def measure_file(name):
     """(results by case number, reason of a skip by case number, expectation) of one file."""
     vector = load(name)
     folder, _ = known_answers(vector, name)
     skips = {n: reason for n, case in enumerate(vector["cases"])
              if (reason := why_not(vector, case))}
-    numbers = [n for n in range(len(vector["cases"])) if n not in skips]
-    if not numbers:
-        return {}, skips, []
-    stage = EdgeStage(vector, name, folder, numbers)
-    try:
-        results = stage.measure(numbers)
-    finally:
-        stage.edge.down()
-        stage.lab.down()
-    assert stage.lab.leftovers() == [] and not stage.edge.pins.exists()
-    return results, skips, most_permissive(vector, name, folder)
+    return (measure_on(EdgeStage, vector, name, folder, skips), skips,
+            most_permissive(vector, name, folder))
 
 
-@pytest.mark.parametrize("name, number", CASES, ids=[
-    f"{f}-{load(f)['cases'][n]['name'].replace(' ', '_')}" for f, n in CASES])
+measured = Ahead(measure_file, NAMES)
+
+
+@pytest.mark.parametrize("name, number", CASES, ids=IDS)
 def test_vector(name, number):
     case = load(name)["cases"][number]
     results, skips, passes = measured(name)

@@ -3,13 +3,13 @@
 addresses, the agents run what `suimitsu policy compile` made, the query's program is a real program
 at that path, its user a real user.  Allowed and would-be-denied traffic must pass; denied traffic
 must not, where somebody enforces.  A vector that real packets cannot show is a visible skip."""
-import functools
 import json
 import os
 import subprocess
 
 import pytest
 import table
+from ahead import Ahead
 from labkit import Lab, World, binary
 from labkit.system import ROOT, run
 from probing import Running, install_probe
@@ -26,8 +26,9 @@ def load(name):
     return json.loads((VECTORS / f"{name}.json").read_text())
 
 
-CASES = [(path.stem, n) for path in sorted(VECTORS.glob("*.json"))
-         for n in range(len(load(path.stem)["cases"]))]
+NAMES = [path.stem for path in sorted(VECTORS.glob("*.json"))]
+CASES = [(name, n) for name in NAMES for n in range(len(load(name)["cases"]))]
+IDS = [f"{f}-{load(f)['cases'][n]['name'].replace(' ', '_')}" for f, n in CASES]
 
 
 def why_not(vector, case):
@@ -100,6 +101,10 @@ class Stage:
         except BaseException:
             self.lab.down()
             raise
+
+    def down(self):
+        self.lab.down()
+        assert self.lab.leftovers() == []
 
     def _programs(self, host):
         """The probe at the neutral path and, bound over the machine's files, at each named one."""
@@ -209,11 +214,8 @@ class Stage:
                     results.setdefault(n, {})[address] = line["result"]
 
 
-@functools.cache
-def measured(name):
-    """(results by case number, reason of a skip by case number) of one file."""
-    vector = load(name)
-    folder, known = known_answers(vector, name)
+def skips_of(vector, known):
+    """Why cases cannot be shown where an agent enforces, by number."""
     skips = {}
     for n, case in enumerate(vector["cases"]):
         reason = why_not(vector, case)
@@ -223,32 +225,53 @@ def measured(name):
             reason = "turns on a program or user that nobody tells; a real packet has both"
         if reason:
             skips[n] = reason
+    return skips
+
+
+def measure_on(stage_class, vector, name, folder, skips):
+    """{case number: {address: result}} of the cases that are not skipped."""
     numbers = [n for n in range(len(vector["cases"])) if n not in skips]
     if not numbers:
-        return {}, skips
-    stage = Stage(vector, name, folder, numbers)
+        return {}
+    stage = stage_class(vector, name, folder, numbers)
     try:
-        results = stage.measure(numbers)
+        return stage.measure(numbers)
     finally:
-        stage.lab.down()
-    assert stage.lab.leftovers() == []
-    return results, skips
+        stage.down()
 
 
-@pytest.mark.parametrize("name, number", CASES, ids=[
-    f"{f}-{load(f)['cases'][n]['name'].replace(' ', '_')}" for f, n in CASES])
-def test_vector(name, number):
-    case = load(name)["cases"][number]
-    results, skips = measured(name)
+def measure_exactly(stage_class, name):
+    """(results by case number, reason of a skip by case number) of one file."""
+    vector = load(name)
+    folder, known = known_answers(vector, name)
+    skips = skips_of(vector, known)
+    return measure_on(stage_class, vector, name, folder, skips), skips
+
+
+def check_exactly(row, case, results, skips, number):
+    """The answer of the vector, and nothing weaker, decides what passes."""
     if number in skips:
-        table.count("host (kernel)", "refused", skips[number])
+        table.count(row, "refused", skips[number])
         pytest.skip(skips[number])
     answer = case["answer"]
     passes = answer["verdict"] in ("allow", "would-deny") or not answer["enforced"]
     seen = results[number]
     agree = bool(seen) and all((r == "open") == passes for r in seen.values())
-    table.count("host (kernel)", "agree" if agree else "differ")
+    table.count(row, "agree" if agree else "differ")
     assert agree, f"{case['query']}: expected {answer}, saw {seen}"
+
+
+def measure_file(name):
+    return measure_exactly(Stage, name)
+
+
+measured = Ahead(measure_file, NAMES)
+
+
+@pytest.mark.parametrize("name, number", CASES, ids=IDS)
+def test_vector(name, number):
+    case = load(name)["cases"][number]
+    check_exactly("host (kernel)", case, *measured(name), number)
 
 
 def test_most_of_the_vectors_ran():

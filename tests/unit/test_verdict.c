@@ -122,10 +122,12 @@ static struct n_query pick_query(const struct n_policy *p)
 static void complain_about(const struct setting *s, const struct n_query *q, const char *found,
                            const char *wanted)
 {
-    print_error("%s%s%s to %s by %s/%d process %s served_by %s user %s modbus %d: %s, not %s\n",
-                buf_str(&s->policy_text), buf_str(&s->inventory_text), q->from, q->to, q->protocol,
-                q->port, q->process ? q->process : "-", q->served_by ? q->served_by : "-",
-                q->user ? q->user : "-", q->modbus, found, wanted);
+    print_error("%s", buf_str(&s->policy_text));
+    print_error("%s", buf_str(&s->inventory_text));
+    print_error("%s to %s by %s/%d process %s served_by %s user %s modbus %d: %s, not %s\n",
+                q->from, q->to, q->protocol, q->port, q->process ? q->process : "-",
+                q->served_by ? q->served_by : "-", q->user ? q->user : "-", q->modbus, found,
+                wanted);
     fail();
 }
 
@@ -356,6 +358,7 @@ static uint8_t ask_view(const struct setting *s, const struct n_endpoint *local,
 
     assert_int_equal(protocol_parse(q->protocol, &pq.protocol), 0);
     pq.remote = address_of(direction == DIRECTION_OUT ? q->to : q->from);
+    pq.function = local->edge ? (uint8_t)q->modbus : 0;
     return permission(verdict_name(program_judge(view, &pq).verdict));
 }
 
@@ -386,6 +389,8 @@ static uint8_t check_place(const struct setting *s, const struct n_endpoint *e,
         n->agents++;
     }
     if (e && (e->edge || e->nft)) { /* nftables knows names and ports, too. */
+        if (e->edge)
+            edge.function = packet->function;
         found = ask_view(s, e, q, direction);
         expect_permission(s, q, "the edge", found, most(t, &edge));
         n->both += e->host;
@@ -399,29 +404,29 @@ static void check_places(const struct setting *s, const struct n_query *asked,
                          struct place_counts *n)
 {
     struct seen packet = {naive_random(A_PROGRAMS), naive_random(A_USERS), naive_random(A_PROGRAMS),
-                          0};
+                          naive_random(A_FUNCTIONS)};
     struct n_query q = as_packets_go(&s->naive, *asked);
     const struct n_endpoint *from = naive_endpoint(&s->naive, q.from);
     const struct n_endpoint *to = naive_endpoint(&s->naive, q.to);
-    bool edge = has_functions(asked) && ((from && from->edge) || (to && to->edge));
+    bool in_stream = has_functions(asked) && ((from && from->edge) || (to && to->edge));
     struct truths t;
     uint8_t out, in, wanted;
 
     q.process = all_programs[packet.process];
     q.user = all_users[packet.user];
     q.served_by = all_programs[packet.served_by];
-    q.modbus = all_functions[0];
+    q.modbus = all_functions[packet.function];
     find_truths(&s->naive, q, &t);
-    wanted = t.of[packet.process][packet.user][packet.served_by][0];
+    wanted = t.of[packet.process][packet.user][packet.served_by][packet.function];
     out = check_place(s, from, &q, &t, &packet, DIRECTION_OUT, n);
     in = check_place(s, to, &q, &t, &packet, DIRECTION_IN, n);
     if (!naive_judge(&s->naive, &q).enforced)
         return;
-    if (s->crosses || edge) /* What no place can tell alone, or only in the stream, may pass. */
+    if (s->crosses || in_stream) /* What no place can tell alone may pass. */
         assert_true((out < in ? out : in) >= wanted);
     else
         expect_permission(s, &q, "all places together", out < in ? out : in, wanted);
-    n->whole += !s->crosses && !edge;
+    n->whole += !s->crosses && !in_stream;
 }
 
 static void every_enforcer_says_the_most_permissive_of_what_others_have_to_tell(void **state)
