@@ -10,7 +10,7 @@ Each rig is a pair of hosts (namespaces, joined by one veth pair) that keeps its
 for a size; the rigs work in turn, A B C D A B C D, and a line gives the ratio of medians.
 
 What is counted: CPU time of everything in both hosts' cgroups (cpu.stat usage_usec: work, agents
-and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads.  Metrics 4 and 5 (northd.py) and 6 (questions.py) need no hosts."""
+and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads.  Metrics 4 and 5 (northd.py) and 6 (questions.py) need no hosts; edge_rig.py is 1 and 2 for the edge."""
 import argparse
 import datetime
 import json
@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT / "lab"), str(ROOT / "tests" / "netns")]
 from labkit import Lab, LabError, World  # noqa: E402
 from labkit.system import check_preconditions, run  # noqa: E402
 from wall import Agent  # noqa: E402
+import edge_rig  # noqa: E402
 import northd  # noqa: E402
 import questions  # noqa: E402
 
@@ -300,16 +301,19 @@ def main():
                         type=lambda s: [int(x) for x in s.split(",")])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--idle", type=int, default=60, help="seconds of idleness for metric 12")
-    parser.add_argument("--metrics", default=["1", "2", "3", "4", "5", "6", "12"], type=lambda s: s.split(","))
+    parser.add_argument("--metrics", default=["1", "2", "3", "4", "5", "6", "12", "edge"], type=lambda s: s.split(","))
     parser.add_argument("--markdown", type=pathlib.Path, help="also write the table there")
     options = parser.parse_args()
     lines = Lines()
     try:
-        if set(options.metrics) - {"4", "5", "6"}:
+        if set(options.metrics) - {"4", "5", "6", "edge"}:
             check_preconditions()
             measure(options, lines)
         if {"4", "5"} & set(options.metrics):
             northd.measure(lines, options.metrics, min(options.rounds, 3))
+        if "edge" in options.metrics:
+            check_preconditions()
+            edge_rig.measure(lines, [n for n in options.sizes if n <= 100_000], options.rounds)
         if "6" in options.metrics:
             questions.measure(lines, min(options.rounds, 3))
     except (LabError, northd.NorthdError, questions.QuestionsError) as e:
