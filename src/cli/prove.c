@@ -127,7 +127,7 @@ static int show_one(const struct invocation *in, const struct radius *r, const c
 
     if (code != EXIT_OK)
         return code;
-    reach_of(r->hops, &s, &reach);
+    reach_of(r->hops, &s, invocation_value(in, "inside") != NULL, &reach);
     if (wants_document(in)) {
         reach_report_json(&b, r->loaded.inventory, &s, &reach, max_hops);
         print_json_text(in, buf_str(&b));
@@ -195,8 +195,8 @@ static int run_radius(const struct invocation *in)
     if (hops && (number_parse(hops, strlen(hops), MAX_HOPS, &max_hops) < 0 || !max_hops))
         return complain(EXIT_USAGE, "\"%s\" for --hops; expected a number from 1 to %d", hops,
                         MAX_HOPS);
-    if (hops && !from)
-        return complain(EXIT_USAGE, "--hops goes with --from NAME");
+    if ((hops || invocation_value(in, "inside")) && !from)
+        return complain(EXIT_USAGE, "--hops and --inside go with --from NAME");
     if (old && from)
         return complain(EXIT_USAGE, "--before compares all groups; leave --from out");
     r = radius_load(&after, in);
@@ -218,6 +218,7 @@ static const struct option_spec radius_options[] = {
     {"inventory", 'i', "FILE", "endpoints and users; a file or a folder"},
     {"from", 'f', "NAME", "the group or endpoint that fell (group:NAME, endpoint:NAME)"},
     {"hops", 0, "N", "no further than this"},
+    {"inside", 0, NULL, "nobody comes back from outside"},
     {"before", 0, "PATH", "a former policy: which groups reach more or less now"},
     {"old-inventory", 0, "FILE", "with --before: what the inventory was, if it changed too"},
     {"now", 0, "TIME", "judge at this time (RFC 3339) instead of now"}};

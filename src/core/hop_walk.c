@@ -32,7 +32,8 @@ static bool mark(struct hop_mark *m, uint32_t root)
 
 static void add_label(struct hop_walk *w, const struct hop_label *l)
 {
-    if (!mark(&w->classes[l->class], l->root))
+    if ((w->stay_inside && l->hops && w->h->classes->items[l->class].outside) ||
+        !mark(&w->classes[l->class], l->root))
         return;
     GROW(w->labels, w->n, w->room);
     w->labels[w->n++] = *l;

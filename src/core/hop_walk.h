@@ -39,6 +39,8 @@ struct hop_walk {
     uint32_t passing; /* The label and way that hops are made from. */
     uint32_t way;
 
+    bool stay_inside; /* What is outside is reached, and nothing from there. */
+
     /* Called for each arrival, also where the class was passed before; may be NULL. */
     void (*arrived)(struct hop_walk *w, uint32_t class, uint32_t root, uint32_t hops);
 };

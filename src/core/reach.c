@@ -83,11 +83,12 @@ static void count(const struct counting *c, struct reach *r)
     }
 }
 
-static void run(struct counting *c, struct reach *ret_r)
+static void run(struct counting *c, bool inside, struct reach *ret_r)
 {
     struct hop_walk *w = &c->walk;
 
     w->arrived = arrived;
+    w->stay_inside = inside;
     for (uint32_t i = 0; i < w->h->classes->n; i++)
         if (c->owned.n[i])
             hop_walk_start(w, i, c->owned.n[i] > 1 ? HOP_SEVERAL : i);
@@ -97,7 +98,7 @@ static void run(struct counting *c, struct reach *ret_r)
     counting_done(c);
 }
 
-void reach_of_group(const struct hops *h, uint32_t group, struct reach *ret_r)
+void reach_of_group(const struct hops *h, uint32_t group, bool inside, struct reach *ret_r)
 {
     const struct end_classes *classes = h->classes;
     const struct world *w = h->world;
@@ -111,10 +112,10 @@ void reach_of_group(const struct hops *h, uint32_t group, struct reach *ret_r)
         }
     for (size_t i = 0; i < w->n_outside; i++)
         c.owned.n[classes->of_outside[i]] += group_set_has(&w->outside[i].groups, group);
-    run(&c, ret_r);
+    run(&c, inside, ret_r);
 }
 
-void reach_of_endpoint(const struct hops *h, uint32_t endpoint, struct reach *ret_r)
+void reach_of_endpoint(const struct hops *h, uint32_t endpoint, bool inside, struct reach *ret_r)
 {
     uint32_t class = h->classes->of_endpoint[endpoint];
     struct counting c;
@@ -122,7 +123,7 @@ void reach_of_endpoint(const struct hops *h, uint32_t endpoint, struct reach *re
     counting_init(&c, h);
     c.owned.n[class] = 1;
     c.owned.fell[class] = endpoint;
-    run(&c, ret_r);
+    run(&c, inside, ret_r);
 }
 
 void reach_done(struct reach *r)
@@ -164,10 +165,11 @@ int reach_start_find(const struct world *w, const char *name, struct reach_start
     return 0;
 }
 
-void reach_of(const struct hops *h, const struct reach_start *s, struct reach *ret_r)
+void reach_of(const struct hops *h, const struct reach_start *s, bool inside, struct reach *ret_r)
 {
     if (s->group)
-        reach_of_group(h, (uint32_t)(s->group - h->world->policy->groups), ret_r);
+        reach_of_group(h, (uint32_t)(s->group - h->world->policy->groups), inside, ret_r);
     else
-        reach_of_endpoint(h, (uint32_t)(s->endpoint - h->world->inventory->endpoints), ret_r);
+        reach_of_endpoint(h, (uint32_t)(s->endpoint - h->world->inventory->endpoints), inside,
+                          ret_r);
 }

@@ -27,9 +27,10 @@ struct reach {
 };
 void reach_done(struct reach *r);
 
-/* Everything in the group, or this endpoint, fell. */
-void reach_of_group(const struct hops *h, uint32_t group, struct reach *ret_r);
-void reach_of_endpoint(const struct hops *h, uint32_t endpoint, struct reach *ret_r);
+/* Everything in the group, or this endpoint, fell.  With 'inside' nobody comes back from outside.
+ */
+void reach_of_group(const struct hops *h, uint32_t group, bool inside, struct reach *ret_r);
+void reach_of_endpoint(const struct hops *h, uint32_t endpoint, bool inside, struct reach *ret_r);
 
 struct reach_start { /* What fell, by name. */
     const char *name;
@@ -41,7 +42,7 @@ struct reach_start { /* What fell, by name. */
 /* "NAME", "group:NAME" or "endpoint:NAME".  -ENOENT: there is none.  -ENOTUNIQ: both are called so.
  */
 int reach_start_find(const struct world *w, const char *name, struct reach_start *ret_s);
-void reach_of(const struct hops *h, const struct reach_start *s, struct reach *ret_r);
+void reach_of(const struct hops *h, const struct reach_start *s, bool inside, struct reach *ret_r);
 
 struct reach_peak {
     uint32_t endpoint; /* One of those alike, the first by name. */

@@ -31,7 +31,7 @@ static struct reach find_reach(const struct hops *h, const char *group)
     struct reach r = {.hop_of = NULL}; /* A group that is not there reaches nothing. */
 
     if (found)
-        reach_of_group(h, (uint32_t)(found - p->groups), &r);
+        reach_of_group(h, (uint32_t)(found - p->groups), false, &r);
     return r;
 }
 

@@ -102,7 +102,7 @@ static bool compare(struct work *w, size_t sample, double *ret_s)
         (void)lap(w);
         brute = brute_reach(w, &m, start);
         *ret_s += lap(w);
-        reach_of_endpoint(w->hops, start, &r);
+        reach_of_endpoint(w->hops, start, false, &r);
         if (r.total != brute) {
             (void)fprintf(stderr, "questions: e%u reaches %u, brute force says %u\n", start,
                           r.total, brute);

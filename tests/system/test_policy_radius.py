@@ -104,7 +104,7 @@ def test_wrong_use_says_what_to_do(tmp_path):
             (4, "expected a group of the policy or an endpoint", ["radius", SHOP, "--from", "x"]),
             (2, "say --from group:pc1 or --from endpoint:pc1", ["radius", both, "--from", "pc1"]),
             (2, "from 1 to 1000", ["radius", SHOP, "--from", "pos", "--hops", "0"]),
-            (2, "goes with --from", ["radius", SHOP, "--hops", "3"]),
+            (2, "go with --from", ["radius", SHOP, "--hops", "3"]),
             (2, "leave --from out", ["radius", SHOP, "--from", "pos", "--before", SHOP])]:
         done = ask(*[a for a in args if a], inventory=None if None in args else INVENTORY)
         assert (done.returncode, done.stdout) == (code, ""), done

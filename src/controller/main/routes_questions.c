@@ -103,7 +103,7 @@ void get_radius(void *user, const struct http_request *q, struct http_response *
         answer_furthest(w, h, a);
         return;
     }
-    reach_of(h, &start, &reach);
+    reach_of(h, &start, http_query(q, "inside") != NULL, &reach);
     reach_report_json(&b, w->inventory, &start, &reach, max);
     reach_done(&reach);
     answer_text(a, &b);
