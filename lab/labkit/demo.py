@@ -6,6 +6,7 @@ import time
 import yaml
 
 from labkit.control import Control
+from labkit.drill import Drill, report
 from labkit.lab import Lab
 from labkit.reach import measure, place_probe, table
 from labkit.system import ROOT, LabError, wait_for
@@ -40,6 +41,8 @@ class Demo:
             self.watertight(before)
             self.program()
             self.quarantine()
+            self.drill("5. Drill: an intruder who owns pc1 walks again, hop by hop, as root; where he "
+                       "arrives he ends the agent")
         except BaseException:
             print("\nThe demo failed; the lab is taken down again.", flush=True)
             self.lab.down()
@@ -75,7 +78,17 @@ class Demo:
     def flat(self):
         print("\n1. Flat: no policy yet, so the agents only learn.  An intruder's program (the "
               "probe, as root)\n   tries from every host, over IPv4 and IPv6:\n")
-        return self.reach()
+        found = self.reach()
+        self.drill("   The same intruder walks hop by hop, from pc1")
+        return found
+
+    def drill(self, text):
+        print(f"\n{text}:")
+        said = Drill(self.lab, self.control, "pc1").run()
+        for line in report(said):
+            print(f"    {line}", flush=True)
+        if said["only_walked"]:
+            raise LabError("he got further than the policy says")
 
     def watertight(self, before):
         print(f"\n2. Watertight: {POLICY.relative_to(ROOT)} is applied; unconfirmed, it would roll "
