@@ -3,7 +3,8 @@
 #   make deps        install what apt-packages.txt names (Debian 12; nothing to do when all is there)
 #   make build       build/bin/: suimitsud, suimitsu-agent, suimitsu
 #   sudo make demo   the pretend shop: flat, then watertight (docs/demo.md); demo-stop ends it
-#   sudo make check  every test and every check; ends with "N passed, N failed"
+#   sudo make check  every test and every check; ends with "N passed, N failed"; with LONG=1 random
+#                    policies by the hundred and thousand
 #   make lint        format, tidy, cppcheck, layers, purity
 #   make fuzz        fuzz every parser for FUZZ_SECONDS each (default 60)
 #   sudo make bench  benchmarks beside their peers; results belong into docs/performance.md
@@ -26,7 +27,7 @@ build: deps build/build.ninja
 	@ninja -C build --quiet
 
 check: deps
-	@$(PYTHON) tools/check.py
+	@SUIMITSU_LONG=$(LONG) $(PYTHON) tools/check.py
 
 lint: build
 	@$(PYTHON) tools/check.py lint

@@ -19,7 +19,8 @@ int unprotected_reasons_parse(const char *s, unsigned *ret_reasons)
     unsigned found = 0;
 
     while (true) {
-        size_t len = strcspn(s, ","), i = 0;
+        size_t len = strcspn(s, ",");
+        enum unprotected_reason i = 0;
 
         while (i < UNPROTECTED_REASONS && (strlen(unprotected_reason_name(i)) != len ||
                                            strncmp(unprotected_reason_name(i), s, len) != 0))

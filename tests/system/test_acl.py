@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUIMITSU = ROOT / "build/bin/suimitsu"
 GOLDEN = pathlib.Path(__file__).resolve().parent / "golden"
 NUMBER = {"tcp": 6, "udp": 17, "icmp": 1, "gre": 47}
-WORLDS = int(os.environ.get("SUIMITSU_ACL_WORLDS", "30"))
+WORLDS = 1000 if os.environ.get("SUIMITSU_LONG") else 30
 NOW = "2026-11-22T12:00:00Z"
 
 
