@@ -363,23 +363,38 @@ static bool list_within(const struct n_list *a, const struct n_list *b)
     return !b->given || a->given;
 }
 
-/* Bits 1 to 3, and bit 0 for all others. */
-static unsigned functions_of(const struct n_list *services)
+static bool has_port(const struct n_list *services, size_t packet)
+{
+    static const char *const of[][4] = {{"s1", "s2"},      {"s2"}, {"s2", "s5"}, {"s2", "s4", "s5"},
+                                        {"s2", "tcp/108"}, {""},   {"s2"},       {"s3"}};
+
+    for (size_t i = 0; i < 4 && packet < ARRAY_SIZE(of) && of[packet][i]; i++)
+        if (has_item(services, of[packet][i]))
+            return true;
+    return !services->given;
+}
+
+/* Of the services that take the packet: bits 1 to 3, and bit 0 for all others. */
+static unsigned functions_at(const struct n_list *services, size_t packet)
 {
     unsigned all = services->given ? 0 : 15;
 
-    for (int i = 0; i < services->n; i++)
-        all |= !strcmp(services->items[i], "s4") ? 6 : !strcmp(services->items[i], "s5") ? 12 : 15;
+    for (int i = 0; i < services->n; i++) {
+        const struct n_list one = {.given = true, .n = 1, .items = {services->items[i]}};
+
+        if (has_port(&one, packet))
+            all |= !strcmp(one.items[0], "s4") ? 6 : !strcmp(one.items[0], "s5") ? 12 : 15;
+    }
     return all;
 }
 
-static bool is_within(const struct n_fields *a, const struct n_fields *b, int place)
+static bool is_within(const struct n_fields *a, const struct n_fields *b, int place, size_t packet)
 {
     if (place == 0)
         return list_within(&a->process, &b->process) && list_within(&a->user, &b->user);
     if (place == 1)
         return list_within(&a->served_by, &b->served_by);
-    return !(functions_of(&a->service) & ~functions_of(&b->service));
+    return !(functions_at(&a->service, packet) & ~functions_at(&b->service, packet));
 }
 
 static bool ends_meet(const struct n_policy *p, const struct n_list *a, const struct n_list *b)
@@ -393,17 +408,6 @@ static bool ends_meet(const struct n_policy *p, const struct n_list *a, const st
     return false;
 }
 
-static bool has_port(const struct n_list *services, size_t packet)
-{
-    static const char *const of[][4] = {{"s1", "s2"},      {"s2"}, {"s2", "s5"}, {"s2", "s4", "s5"},
-                                        {"s2", "tcp/108"}, {""},   {"s2"},       {"s3"}};
-
-    for (size_t i = 0; i < 4 && packet < ARRAY_SIZE(of) && of[packet][i]; i++)
-        if (has_item(services, of[packet][i]))
-            return true;
-    return !services->given;
-}
-
 static bool has_more_than_source(const struct n_fields *f)
 {
     return f->served_by.given || has_item(&f->service, "s4") || has_item(&f->service, "s5");
@@ -412,17 +416,18 @@ static bool has_more_than_source(const struct n_fields *f)
 static bool are_crossing(const struct n_policy *p, int x, int y)
 {
     const struct n_fields *a = &p->rules[x].fields, *b = &p->rules[y].fields;
-    bool ports = false, cross = false;
+    bool cross = false;
 
     if (!is_of_layer(p, x, y) || strcmp(p->rules[x].layer, "never") == 0 || p->rules[x].expired ||
         p->rules[y].expired || (!has_more_than_source(a) && !has_more_than_source(b)))
         return false;
-    for (size_t i = 0; i < ARRAY_SIZE(packets); i++)
-        ports = ports || (has_port(&a->service, i) && has_port(&b->service, i));
-    for (int i = 0; i < 3; i++)
-        for (int k = 0; k < 3; k++)
-            cross = cross || (i != k && !is_within(b, a, i) && !is_within(a, b, k));
-    return ports && cross && ends_meet(p, &a->from, &b->from) && ends_meet(p, &a->to, &b->to);
+    for (size_t packet = 0; packet < ARRAY_SIZE(packets); packet++)
+        for (int i = 0; has_port(&a->service, packet) && has_port(&b->service, packet) && i < 3;
+             i++)
+            for (int k = 0; k < 3; k++)
+                cross =
+                    cross || (i != k && !is_within(b, a, i, packet) && !is_within(a, b, k, packet));
+    return cross && ends_meet(p, &a->from, &b->from) && ends_meet(p, &a->to, &b->to);
 }
 
 static bool is_told_crossing(const struct n_policy *p, const struct diagnostics *d, int x, int y)

@@ -35,40 +35,48 @@ static bool users_within(const struct match *a, const struct match *b)
     return a->n_users > 0 || b->n_users == 0;
 }
 
-/* The functions of a rule's services; all 127 when some service has none. */
-static void functions_of(const struct policy *p, const struct match *m,
+static bool has_functions(const struct policy *p, const struct match *m)
+{
+    for (size_t i = 0; i < m->n_services; i++)
+        if (p->services[m->services[i]].n_modbus)
+            return true;
+    return false;
+}
+
+/* The functions with which a rule takes this slice; all of them when a service there has none.
+ * False: it does not take it. */
+static bool functions_at(const struct slices *slices, const struct match *m, uint32_t slice,
                          bool functions[MODEL_MAX_MODBUS + 1])
 {
-    bool all = m->n_services == 0;
+    bool taken = m->n_services == 0, all = taken;
 
     memset(functions, 0, MODEL_MAX_MODBUS + 1);
     for (size_t i = 0; i < m->n_services; i++) {
-        const struct service *s = &p->services[m->services[i]];
+        const struct service *s = &slices->policy->services[m->services[i]];
 
+        if (!slices_in_service(slices, slice, m->services[i]))
+            continue;
+        taken = true;
         all = all || !s->n_modbus;
         for (size_t k = 0; k < s->n_modbus; k++)
             functions[s->modbus[k]] = true;
     }
     if (all)
         memset(functions, 1, MODEL_MAX_MODBUS + 1);
+    return taken;
 }
 
-static bool functions_within(const struct policy *p, const struct match *a, const struct match *b)
+static bool is_subset(const bool a[MODEL_MAX_MODBUS + 1], const bool b[MODEL_MAX_MODBUS + 1])
 {
-    bool in_a[MODEL_MAX_MODBUS + 1], in_b[MODEL_MAX_MODBUS + 1];
-
-    functions_of(p, a, in_a);
-    functions_of(p, b, in_b);
     for (int f = 0; f <= MODEL_MAX_MODBUS; f++)
-        if (in_a[f] && !in_b[f])
+        if (a[f] && !b[f])
             return false;
     return true;
 }
 
 /* Does everything that meets a's conditions at this place meet b's too?  An empty list is no
- * condition. */
-static bool within(const struct policy *p, const struct match *a, const struct match *b,
-                   enum where where)
+ * condition; 'functions' says it for the edge. */
+static bool within(const struct match *a, const struct match *b, enum where where, bool functions)
 {
     switch (where) {
     case AT_SOURCE:
@@ -79,7 +87,7 @@ static bool within(const struct policy *p, const struct match *a, const struct m
         return b->n_served_by == 0 ||
                list_within(a->served_by, a->n_served_by, b->served_by, b->n_served_by);
     case AT_EDGE:
-        return functions_within(p, a, b);
+        return functions;
     case N_WHERE:
         break;
     }
@@ -109,21 +117,44 @@ static bool ports_overlap(const struct policy *p, const struct match *a, const s
 /* Each end lets through what some rule allows as far as it can see.  So a connection that meets a's
  * condition at one place and b's at another passes both, although neither rule allows it: unless
  * one rule's conditions are within the other's at all places but one. */
-static bool rules_cross(const struct policy *p, const struct match *a, const struct match *b)
+static bool cross(const struct match *a, const struct match *b, bool a_functions, bool b_functions)
 {
     for (int i = 0; i < N_WHERE; i++)
         for (int j = 0; j < N_WHERE; j++)
-            if (i != j && !within(p, b, a, (enum where)i) && !within(p, a, b, (enum where)j))
+            if (i != j && !within(b, a, (enum where)i, b_functions) &&
+                !within(a, b, (enum where)j, a_functions))
+                return true;
+    return false;
+}
+
+static bool cross_at(const struct slices *slices, const struct match *a, const struct match *b,
+                     uint32_t slice)
+{
+    bool in_a[MODEL_MAX_MODBUS + 1], in_b[MODEL_MAX_MODBUS + 1];
+
+    return functions_at(slices, a, slice, in_a) && functions_at(slices, b, slice, in_b) &&
+           cross(a, b, is_subset(in_a, in_b), is_subset(in_b, in_a));
+}
+
+/* Somewhere on the ports that both take: where services of a rule ask for other functions, or for
+ * none, its ports differ. */
+static bool rules_cross(const struct slices *slices, const struct match *a, const struct match *b)
+{
+    const struct match *with = a->n_services ? a : b;
+    const struct lists *l = &slices->of_service;
+
+    if (!has_functions(slices->policy, a) && !has_functions(slices->policy, b))
+        return cross(a, b, true, true);
+    for (size_t i = 0; i < with->n_services; i++)
+        for (uint32_t k = 0; k < list_size(l, with->services[i]); k++)
+            if (cross_at(slices, a, b, list_items(l, with->services[i])[k]))
                 return true;
     return false;
 }
 
 static bool has_condition_elsewhere(const struct policy *p, const struct match *m)
 {
-    for (size_t i = 0; i < m->n_services; i++)
-        if (p->services[m->services[i]].n_modbus)
-            return true;
-    return m->n_served_by > 0;
+    return m->n_served_by > 0 || has_functions(p, m);
 }
 
 static void check_pair(const struct linting *l, const struct rule *a, const struct rule *b)
@@ -162,11 +193,12 @@ static void check_never(const struct linting *l, const struct rule *r)
     diagnostic_fix(x, "write two rules, one for each place");
 }
 
-/* ---- sorts of conditions: rules of one sort never cross ---- */
+/* ---- sorts of conditions: rules of one sort never cross; those with functions have none ---- */
 
 struct sorts {
-    const struct policy *policy;
-    uint32_t *of_rule;
+    const struct slices *slices;
+    uint32_t *of_rule;  /* TABLE_NONE: its services ask for functions, so that ports matter. */
+    bool has_functions; /* Some rule. */
     const struct rule **items; /* A rule of each. */
     size_t n;
     struct table table;
@@ -181,16 +213,14 @@ static uint32_t hash_texts(const char **texts, size_t n, uint32_t hash)
     return hash;
 }
 
-static uint32_t hash_conditions(const struct policy *p, const struct match *m)
+static uint32_t hash_conditions(const struct match *m)
 {
-    bool functions[MODEL_MAX_MODBUS + 1];
     uint32_t hash = hash_texts(m->processes, m->n_processes, 0);
 
     hash = hash_texts(m->served_by, m->n_served_by, hash);
     for (size_t i = 0; i < m->n_users; i++)
         hash = table_hash(m->users[i].name, strlen(m->users[i].name) + 1, hash);
-    functions_of(p, m, functions);
-    return table_hash(functions, sizeof functions, hash);
+    return hash;
 }
 
 static bool is_same_sort(const void *context, uint32_t number, const void *key)
@@ -199,21 +229,28 @@ static bool is_same_sort(const void *context, uint32_t number, const void *key)
     const struct match *a = &s->items[number]->match, *b = key;
 
     for (int i = 0; i < N_WHERE; i++)
-        if (!within(s->policy, a, b, (enum where)i) || !within(s->policy, b, a, (enum where)i))
+        if (!within(a, b, (enum where)i, true) || !within(b, a, (enum where)i, true))
             return false;
     return true;
 }
 
-static void sort_conditions(struct sorts *s, const struct policy *p)
+static void sort_conditions(struct sorts *s, const struct slices *slices)
 {
-    s->policy = p;
+    const struct policy *p = slices->policy;
+
+    s->slices = slices;
     s->of_rule = xcalloc(p->n_rules, sizeof *s->of_rule);
     s->items = xcalloc(p->n_rules, sizeof *s->items);
     for (size_t i = 0; i < p->n_rules; i++) {
         const struct match *m = &p->rules[i].match;
-        uint32_t hash = hash_conditions(p, m);
+        uint32_t hash = hash_conditions(m);
         uint32_t sort = table_find(&s->table, hash, is_same_sort, s, m);
 
+        if (has_functions(p, m)) {
+            s->of_rule[i] = TABLE_NONE;
+            s->has_functions = true;
+            continue;
+        }
         if (sort == TABLE_NONE) {
             sort = (uint32_t)s->n;
             s->items[s->n++] = &p->rules[i];
@@ -230,24 +267,28 @@ static void sort_conditions(struct sorts *s, const struct policy *p)
 static bool sorts_cross(const struct sorts *s, const struct rule *a, const struct rule *b)
 {
     uint32_t x = s->of_rule[a->index], y = s->of_rule[b->index];
-    uint8_t *known = s->cross ? &s->cross[x * s->n + y] : NULL;
+    uint8_t *known;
 
+    if (x == TABLE_NONE || y == TABLE_NONE)
+        return rules_cross(s->slices, &a->match, &b->match);
     if (x == y)
         return false;
+    known = s->cross ? &s->cross[x * s->n + y] : NULL;
     if (!known)
-        return rules_cross(s->policy, &a->match, &b->match);
+        return rules_cross(s->slices, &a->match, &b->match);
     if (!*known)
-        *known = rules_cross(s->policy, &a->match, &b->match) ? 1 : 2;
+        *known = rules_cross(s->slices, &a->match, &b->match) ? 1 : 2;
     return *known == 1;
 }
 
 /* Does it cross any rule of another sort, wherever that is? */
 static bool crosses_any(const struct sorts *s, const struct rule *r)
 {
-    uint8_t *known = s->cross_any ? &s->cross_any[s->of_rule[r->index]] : NULL;
+    uint8_t *known;
 
-    if (!known)
+    if (!s->cross_any || s->has_functions)
         return true;
+    known = &s->cross_any[s->of_rule[r->index]];
     for (size_t i = 0; i < s->n && !*known; i++)
         if (sorts_cross(s, r, s->items[i]))
             *known = 1;
@@ -382,7 +423,7 @@ void lint_cross(const struct linting *l)
             !has_condition_elsewhere(p, &p->rules[i].match))
             continue;
         if (!met++) {
-            sort_conditions(&x.sorts, p);
+            sort_conditions(&x.sorts, l->cover->slices);
             find_meetings(&x);
         }
         if (crosses_any(&x.sorts, &p->rules[i]))
