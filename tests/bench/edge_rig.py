@@ -17,6 +17,7 @@ behalf, and the edge's own process, which is put there - and of ksoftirqd."""
 import os
 import pathlib
 import re
+import re
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,7 @@ sys.path[:0] = [str(ROOT / "lab"), str(ROOT / "tests" / "netns")]
 from edge import Edge  # noqa: E402
 from labkit import Lab, World  # noqa: E402
 from labkit.system import NETNS, LabError, run  # noqa: E402
+from softirq import softirq_us  # noqa: E402
 
 TESTS = ROOT / "build" / "tests"
 WORLD = """\
@@ -112,17 +114,6 @@ class Rig:
         self.lab["a"].run("taskset", "-c", "0", LOAD, what, ADDRESS["b"], PORT, WORK[what],
                           timeout=600)
         return WORK[what] / (self.cpu_us() - before) * 1e6
-
-
-def softirq_us():
-    total = 0
-    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if path.read_text().startswith("ksoftirqd/"):
-                total += int((path.parent / "schedstat").read_text().split()[0]) // 1000
-        except OSError:
-            continue
-    return total
 
 
 def in_turn(rigs, what, rounds):

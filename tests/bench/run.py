@@ -29,6 +29,7 @@ from wall import Agent  # noqa: E402
 import edge_rig  # noqa: E402
 import northd  # noqa: E402
 import questions  # noqa: E402
+from softirq import softirq_us  # noqa: E402
 
 TESTS = ROOT / "build" / "tests"
 PORT = 7000
@@ -112,17 +113,6 @@ class Rig:
         self.lab["a"].run("taskset", "-c", "0", CLIENT, what, ADDRESS["b"], PORT, count,
                           timeout=600)
         return count / (self.cpu_us() - before) * 1e6
-
-
-def softirq_us():
-    total = 0
-    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if path.read_text().startswith("ksoftirqd/"):
-                total += int((path.parent / "schedstat").read_text().split()[0]) // 1000
-        except OSError:
-            continue
-    return total
 
 
 def nft_rules(kind, size, name):

@@ -29,25 +29,12 @@ static int edge_seat_trust(struct seat *s, const struct address *address, bool o
     return edge_set_trust(((struct enforce *)s->owner)->edge, address, trust);
 }
 
-static bool find_status(const struct enforce *e, const struct seat *s, struct edge_port_status *ret)
-{
-    CLEANUP(free_voidp) void *memory = xcalloc(IPC_SEATS, sizeof(struct edge_port_status));
-    struct edge_port_status *all = memory;
-    size_t n = edge_ports(e->edge, all, IPC_SEATS);
-
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(all[i].interface, s->port.interface) == 0) {
-            *ret = all[i];
-            return true;
-        }
-    return false;
-}
-
 static uint64_t edge_seat_revision(const struct seat *s)
 {
+    const struct enforce *e = s->owner;
     struct edge_port_status status;
 
-    return find_status(s->owner, s, &status) ? status.revision : 0;
+    return edge_port(e->edge, s->port.interface, &status) ? status.revision : 0;
 }
 
 static const struct seat_ops edge_ops = {.apply = edge_seat_apply,
@@ -365,7 +352,7 @@ void edges_flush(struct enforce *e)
 void edges_status(struct enforce *e, const struct seat *s, struct ipc_status *ret_s)
 {
     struct edge_port_status p = {.hook = "none"};
-    bool found = e->edge && find_status(e, s, &p);
+    bool found = e->edge && edge_port(e->edge, s->port.interface, &p);
     size_t n = edge_n_counters();
 
     *ret_s = (struct ipc_status){.revision = p.revision,

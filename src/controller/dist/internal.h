@@ -19,6 +19,7 @@ struct session {
     bool guards;                      /* It stands outside the endpoint, at an edge. */
     bool edge_only;                   /* It wants no program: its machine is not enforced. */
     struct buf ports;                 /* The frame that was last sent about its ports. */
+    uint64_t ports_of;                /* Inventory version that it was told of, plus 1. */
     struct enforcer_watch watch;
     uint64_t nonce;
     uint64_t since_s;

@@ -33,20 +33,32 @@ static void list_ports(const struct session *s, struct agent_ports *to)
     }
 }
 
-void ports_tell(struct session *s)
+static void tell(struct session *s, uint64_t version)
 {
     CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_PORTS);
     CLEANUP(buf_done) struct buf frame = BUF_INIT;
 
-    if (s->stage != LIVE || s->guards)
-        return;
     list_ports(s, &m->ports);
-    if (agent_encode(m, &frame) < 0 || (!m->ports.n_items && !s->ports.size) ||
-        (frame.size == s->ports.size && memcmp(frame.data, s->ports.data, frame.size) == 0))
-        return; /* An agent that was never told of any has none. */
+    if (agent_encode(m, &frame) < 0)
+        return;
+    if ((!m->ports.n_items && !s->ports.size) ||
+        (frame.size == s->ports.size && memcmp(frame.data, s->ports.data, frame.size) == 0)) {
+        s->ports_of = version; /* An agent that was never told of any has none. */
+        return;
+    }
     if (channel_send(s->channel, frame.data, frame.size) < 0)
         return; /* It connects again, and is told then. */
+    s->ports_of = version;
     buf_done(&s->ports);
     s->ports = frame;
     frame = (struct buf)BUF_INIT;
+}
+
+/* Only another inventory moves ports: changes of policy and trust look at nothing here. */
+void ports_tell(struct session *s)
+{
+    uint64_t version = desired_head(s->dist->desired)->inventory + 1;
+
+    if (s->stage == LIVE && !s->guards && s->ports_of != version)
+        tell(s, version);
 }

@@ -395,31 +395,44 @@ void edge_watch(struct edge *e)
         guard_verify(e);
 }
 
+static struct edge_port_status status_of(const struct edge *e, uint32_t number)
+{
+    const struct port *p = &e->ports[number];
+    const unsigned slot = p->kernel.active & 1;
+    struct edge_use use = {.flows = 0};
+
+    (void)bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.uses), &number, &use);
+    return (struct edge_port_status){.interface = p->binding.interface,
+                                     .endpoint = p->slots[slot].endpoint,
+                                     .revision =
+                                         p->kernel.active ? p->kernel.slots[slot].revision : 0,
+                                     .present = p->attached,
+                                     .open_before = p->binding.open_before,
+                                     .hook = !p->attached ? "none"
+                                             : p->by_tcx  ? "tcx"
+                                                          : "clsact",
+                                     .n_flows = use.flows,
+                                     .n_half = use.half};
+}
+
 size_t edge_ports(const struct edge *e, struct edge_port_status ports[], size_t room)
 {
     size_t n = 0;
 
-    for (uint32_t number = 1; number < EDGE_PORTS && n < room; number++) {
-        const struct port *p = &e->ports[number];
-        const unsigned slot = p->kernel.active & 1;
-        struct edge_use use = {.flows = 0};
-
-        if (!p->used)
-            continue;
-        (void)bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.uses), &number, &use);
-        ports[n++] = (struct edge_port_status){
-            .interface = p->binding.interface,
-            .endpoint = p->slots[slot].endpoint,
-            .revision = p->kernel.active ? p->kernel.slots[slot].revision : 0,
-            .present = p->attached,
-            .open_before = p->binding.open_before,
-            .hook = !p->attached ? "none"
-                    : p->by_tcx  ? "tcx"
-                                 : "clsact",
-            .n_flows = use.flows,
-            .n_half = use.half};
-    }
+    for (uint32_t number = 1; number < EDGE_PORTS && n < room; number++)
+        if (e->ports[number].used)
+            ports[n++] = status_of(e, number);
     return n;
+}
+
+bool edge_port(const struct edge *e, const char *interface, struct edge_port_status *ret_status)
+{
+    uint32_t number;
+
+    if (!edge_find(e, interface, &number))
+        return false;
+    *ret_status = status_of(e, number);
+    return true;
 }
 
 /* ---- The end --------------------------------------------------------------------------------- */

@@ -111,6 +111,9 @@ struct edge_port_status {
 };
 size_t edge_ports(const struct edge *e, struct edge_port_status ports[], size_t room);
 
+/* Of one interface; false: it is no port. */
+bool edge_port(const struct edge *e, const char *interface, struct edge_port_status *ret_status);
+
 /* Counter number i of a port: why its frames passed or not.  Names for i < edge_n_counters(). */
 uint64_t edge_counter(const struct edge *e, const char *interface, size_t i);
 const char *edge_counter_name(size_t i);
