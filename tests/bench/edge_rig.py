@@ -17,7 +17,6 @@ behalf, and the edge's own process, which is put there - and of ksoftirqd."""
 import os
 import pathlib
 import re
-import re
 import statistics
 import subprocess
 import sys
