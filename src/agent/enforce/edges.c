@@ -19,14 +19,22 @@ enum { PORT_FILE_MAX = 4096 };
 
 static int edge_seat_apply(struct seat *s, const struct program *p, struct buf *why)
 {
-    return edge_load(((struct enforce *)s->owner)->edge, s->port.interface, p, why);
+    const struct enforce *e = s->owner;
+
+    if (!e->edge) { /* It could not be loaded, which was told. */
+        buf_puts(why, "there is no edge on this machine");
+        return -ENODEV;
+    }
+    return edge_load(e->edge, s->port.interface, p, why);
 }
 
 static int edge_seat_trust(struct seat *s, const struct address *address, bool own,
                            enum trust trust)
 {
+    const struct enforce *e = s->owner;
+
     (void)own; /* The edge knows whose addresses hang where. */
-    return edge_set_trust(((struct enforce *)s->owner)->edge, address, trust);
+    return e->edge ? edge_set_trust(e->edge, address, trust) : -ENODEV;
 }
 
 static uint64_t edge_seat_revision(const struct seat *s)
@@ -34,7 +42,7 @@ static uint64_t edge_seat_revision(const struct seat *s)
     const struct enforce *e = s->owner;
     struct edge_port_status status;
 
-    return edge_port(e->edge, s->port.interface, &status) ? status.revision : 0;
+    return e->edge && edge_port(e->edge, s->port.interface, &status) ? status.revision : 0;
 }
 
 static const struct seat_ops edge_ops = {.apply = edge_seat_apply,
