@@ -1,15 +1,19 @@
 #!/usr/bin/python3
 """Runs every check and ends with "N passed, N failed, N skipped".
 
-usage: check.py [--fuzz-seconds S] [STAGE...]      without a stage: all of them, in this order
-Stages: build lint unit asan system fuzz.  Exit code 0 only when nothing failed."""
+usage: check.py [--fuzz-seconds S] [STAGE...]      without a stage: all of them
+Stages: build first, then in lanes side by side: system and web, netns, and lint, unit, asan and fuzz.
+The last lane computes while the others mostly wait, and gives way to them (nice).  Exit code 0 only
+when nothing failed."""
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as xml
 
@@ -19,7 +23,7 @@ TAP = re.compile(r"^(not )?ok\b[^#]*(# *SKIP)?", re.I)
 
 
 class Tally:
-    """Counts; says each failure at once and each skip by name."""
+    """Counts of a stage; says each failure at once and each skip by name."""
 
     def __init__(self):
         self.passed, self.failed, self.skipped, self.failures = 0, 0, 0, []
@@ -37,6 +41,12 @@ class Tally:
     def skip(self, name, why):
         self.skipped += 1
         print(f"SKIPPED {name}: {why}")
+
+    def add(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        self.failures += other.failures
 
 
 def run(*command, env=None, timeout=1800):
@@ -86,18 +96,24 @@ def stage_lint(tally, _):
     single(tally, "layers", PYTHON, "tools/check_layers.py", ROOT / "src")
     single(tally, "pure core", "tools/check_pure.sh", "build/src/core/libcore.a",
            "build/src/base/libbase.a")
+    single(tally, "names", "tools/check_names.sh", "build")
     single(tally, "clang-format", "clang-format", "--dry-run", "-Werror", *sources("src", "tests"))
     single(tally, "cppcheck", "cppcheck", "--quiet", "--error-exitcode=1", "--inline-suppr",
            "--enable=warning,performance,portability", "--suppressions-list=tools/cppcheck.txt",
            "--include=tools/cppcheck.h", "-isrc/bpf", "-j2", "-Isrc", "-Itests", "--std=c11", "src")
     ours = [f for f in sources("src") if f.endswith(".c") and not f.endswith(".bpf.c")]
-    single(tally, "clang-tidy", "tools/tidy.sh", "build-clang", *ours)
+    single(tally, "clang-tidy", "tools/tidy.sh", "build-clang", *ours, timeout=3600)
     return True
 
 
-def run_tap(tally, name, command, env=None):
+def side_by_side(work, items):
+    """work(item) of each, as many at once as there are processors; the results in order."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, items))
+
+
+def read_tap(tally, name, code, output):
     """Each 'ok' line of a cmocka program is one test."""
-    code, output = run(*command, env={"CMOCKA_MESSAGE_OUTPUT": "TAP", **(env or {})})
     seen = 0
     for line in output.splitlines():
         m = TAP.match(line.strip())
@@ -124,8 +140,11 @@ def run_unit(tally, folder, label, env=None):
     if code:
         tally.fail(f"list the tests of {folder}", output)
         return
-    for test in json.loads(output):
-        run_tap(tally, f"{label}/{test['name']}", test["cmd"], env={**test["env"], **(env or {})})
+    tests = json.loads(output)
+    done = side_by_side(lambda t: run(*t["cmd"], env={**t["env"], "CMOCKA_MESSAGE_OUTPUT": "TAP",
+                                                      **(env or {})}), tests)
+    for test, (code, output) in zip(tests, done):
+        read_tap(tally, f"{label}/{test['name']}", code, output)
 
 
 def stage_unit(tally, _):
@@ -143,19 +162,32 @@ def stage_asan(tally, _):
 
 
 def stage_system(tally, _):
-    """pytest: the programs as their users meet them, in network namespaces where traffic matters."""
-    report = ROOT / "build" / "pytest.xml"
+    """pytest: the programs as their users meet them."""
+    return run_pytest(tally, "system")
+
+
+def stage_netns(tally, _):
+    """pytest: real traffic between network namespaces."""
+    return run_pytest(tally, "netns")
+
+
+def stage_web(tally, _):
+    """The web console in Chromium; skipped by name where npm or Chromium is missing."""
+    return run_pytest(tally, "web")
+
+
+def run_pytest(tally, folder):
+    """Each case is one test."""
+    report = ROOT / "build" / f"pytest-{folder}.xml"
     report.unlink(missing_ok=True)
-    folders = [str(p) for p in ("tests/system", "tests/netns") if list((ROOT / p).glob("test_*.py"))]
-    if not folders:
-        return True
     code, output = run(PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                       f"--junitxml={report}", *folders, timeout=3000)
+                       f"--junitxml={report}", ROOT / "tests" / folder,
+                       timeout=6 * 3600 if os.environ.get("SUIMITSU_LONG") else 3000)
     if not report.exists():
         tally.fail("pytest", output)
         return True
     for line in output.splitlines():
-        if line.startswith("vectors, "):  # How the enforcers agree with the evaluator.
+        if line.startswith(("vectors, ", "battery, ")):  # How the enforcers agree, and what leaks.
             print(line)
     for case in xml.parse(report).getroot().iter("testcase"):
         name = f"{case.get('classname')}::{case.get('name')}"
@@ -179,18 +211,43 @@ def stage_fuzz(tally, options):
     if not build(tally, "build-fuzz", "clang", "-Db_sanitize=address,undefined", "-Dfuzz=true",
                  "-Dbuildtype=debug", "-Doptimization=1", "-Db_lundef=false"):
         return True
-    for target in targets:
-        corpus = ROOT / "tests/fuzz/corpus" / target.stem
-        found = ROOT / "build-fuzz" / "found" / target.stem
-        found.mkdir(parents=True, exist_ok=True)
-        single(tally, target.stem, f"build-fuzz/tests/{target.stem}", "-timeout=10",
-               "-rss_limit_mb=2048", f"-max_total_time={options.fuzz_seconds}", "-seed=1",
-               f"-artifact_prefix={found}/", found, *([corpus] if corpus.exists() else []))
+    for target, (code, output) in zip(targets, side_by_side(
+            lambda t: fuzz(t.stem, options.fuzz_seconds), targets)):
+        if code:
+            tally.fail(target.stem, output)
+        else:
+            tally.ok()
     return True
 
 
+def fuzz(target, seconds):
+    corpus = ROOT / "tests/fuzz/corpus" / target
+    found = ROOT / "build-fuzz" / "found" / target
+    found.mkdir(parents=True, exist_ok=True)
+    return run(f"build-fuzz/tests/{target}", "-timeout=60", "-rss_limit_mb=2048",
+               f"-max_total_time={seconds}", "-seed=1", f"-artifact_prefix={found}/", found,
+               *([corpus] if corpus.exists() else []))
+
+
 STAGES = {"build": stage_build, "lint": stage_lint, "unit": stage_unit, "asan": stage_asan,
-          "system": stage_system, "fuzz": stage_fuzz}
+          "fuzz": stage_fuzz, "system": stage_system, "web": stage_web, "netns": stage_netns}
+LANES = (("system", "web"), ("netns",), ("lint", "unit", "asan", "fuzz"))
+GIVES_WAY = 10  # The nice value of the lane that computes: a tenth of a processor that is wanted by both.
+
+
+def run_stage(name, options):
+    """A tally, and whether to go on."""
+    tally, start = Tally(), time.monotonic()
+    go_on = STAGES[name](tally, options)
+    print(f"{name}: {tally.passed} passed in {time.monotonic() - start:.0f} s", flush=True)
+    return tally, go_on
+
+
+def run_lane(lane, options):
+    """Its stages, one after the other."""
+    if "lint" in lane:  # Linux: of this thread, which its threads and processes inherit.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), GIVES_WAY)
+    return [run_stage(name, options)[0] for name in lane]
 
 
 def main():
@@ -200,15 +257,15 @@ def main():
     options = parser.parse_args()
     if unknown := set(options.stages) - set(STAGES):
         parser.error(f"no such stage: {', '.join(sorted(unknown))}; there are {' '.join(STAGES)}")
-    tally = Tally()
-    for name in options.stages or STAGES:
-        start = time.monotonic()
-        before = tally.passed
-        go_on = STAGES[name](tally, options)
-        print(f"{name}: {tally.passed - before} passed in {time.monotonic() - start:.0f} s",
-              flush=True)
-        if not go_on:
-            break
+    wanted, tally, go_on = options.stages or list(STAGES), Tally(), True
+    if "build" in wanted:
+        done, go_on = run_stage("build", options)
+        tally.add(done)
+    lanes = [lane for lane in ([n for n in lane if n in wanted] for lane in LANES) if lane and go_on]
+    with concurrent.futures.ThreadPoolExecutor(max(1, len(lanes))) as pool:
+        for lane in pool.map(lambda lane: run_lane(lane, options), lanes):
+            for done in lane:
+                tally.add(done)
     for name in tally.failures:
         print(f"FAILED {name}")
     skipped = f", {tally.skipped} skipped" if tally.skipped else ""

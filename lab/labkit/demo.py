@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: the pretend shop, first flat and then watertight.  Whatever it prints was measured."""
+"""The demo: the pretend shop, then the plant, flat and then watertight.  Whatever it prints was measured."""
 import subprocess
 import time
 
 import yaml
 
+from labkit.console import NAME, keep_login, make_password, open_console
 from labkit.control import Control
+from labkit.demo_plant import PlantDemo
 from labkit.drill import Drill, report
 from labkit.lab import Lab
 from labkit.reach import measure, place_probe, table
@@ -23,6 +25,8 @@ class Demo:
 
     def __init__(self, prefix="sm-"):
         self.lab = Lab("shop", prefix)
+        self.password = make_password()
+        self.plant = PlantDemo(prefix, self.step, self.password)
         self.control = None
         self.began = time.monotonic()
 
@@ -33,8 +37,9 @@ class Demo:
         return result
 
     def run(self):
-        if (self.lab.folder / "world.yaml").exists():
-            raise LabError("the shop is up already; end it first: sudo make demo-stop")
+        for lab in (self.lab, self.plant.lab):
+            if (lab.folder / "world.yaml").exists():
+                raise LabError(f"the {lab.world.name} is up already; end it first: sudo make demo-stop")
         try:
             self.set_up()
             before = self.flat()
@@ -43,11 +48,23 @@ class Demo:
             self.quarantine()
             self.drill("5. Drill: an intruder who owns pc1 walks again, hop by hop, as root; where he "
                        "arrives he ends the agent")
+            self.plant.run()
         except BaseException:
             print("\nThe demo failed; the lab is taken down again.", flush=True)
             self.lab.down()
+            self.plant.lab.down()
             raise
         self.farewell()
+
+    def next_second(self):
+        """Of one second the timeline shows the last state only: what shall be seen in the replay has its own."""
+        begun = int(time.time())
+        wait_for(lambda: int(time.time()) > begun, 3, "the next second")
+
+    def story_begin(self):
+        """When its first note was written."""
+        told = self.control.api("GET", "/timeline?max=1000")
+        return min(e["time"] for e in told if "note" in e["what"])
 
     # -- steps
 
@@ -59,6 +76,7 @@ class Demo:
         write_report(self.lab["web1"])
         self.control = Control(self.lab)
         self.step("suimitsud runs on control", self.control.start)
+        self.open_console()
         self.control.apply_inventory(yaml.safe_dump(inventory(self.lab.world)))
         hosts = self.control.agent_hosts()
 
@@ -69,6 +87,12 @@ class Demo:
         self.step(f"{len(hosts)} agents enrolled, each with a one-time token: "
                   f"{' '.join(h.name for h in hosts)}", enroll)
 
+    def open_console(self):
+        self.address = open_console(self.control, self.password)
+        self.login = keep_login(self.lab, [f"address {self.address}", f"name {NAME}", f"password {self.password}"])
+        print(f"  the web console: {self.address}  (its certificate is of the demo's own authority)\n"
+              f"    name {NAME}  password {self.password}   (again: sudo cat {self.login})", flush=True)
+
     def reach(self):
         found = measure(self.lab, SOURCES, SERVICES)
         for line in table(self.lab, found, SOURCES, SERVICES):
@@ -78,6 +102,7 @@ class Demo:
     def flat(self):
         print("\n1. Flat: no policy yet, so the agents only learn.  An intruder's program (the "
               "probe, as root)\n   tries from every host, over IPv4 and IPv6:\n")
+        self.control.note("1. Flat: no policy yet, the agents only learn; a probe tries from every host")
         found = self.reach()
         self.drill("   The same intruder walks hop by hop, from pc1")
         return found
@@ -94,12 +119,15 @@ class Demo:
         print(f"\n2. Watertight: {POLICY.relative_to(ROOT)} is applied; unconfirmed, it would roll "
               "itself back after 60 s.")
 
+        self.next_second()
         self.step("applied, and in the kernels of all agents",
-                  lambda: self.control.apply(POLICY, 60))
+                  lambda: self.control.apply(POLICY, 60, f"2. Watertight: {POLICY.name}"))
         self.works("the shop works")
         self.control.confirm()
         print("  confirmed\n")
         after = self.reach()
+        self.control.note(f"the same probe again: {sum(map(bool, before.values()))} open paths before, "
+                          f"{sum(map(bool, after.values()))} now")
         if sum(map(bool, after.values())) >= sum(map(bool, before.values())):
             raise LabError("the policy closed nothing")
 
@@ -125,6 +153,8 @@ class Demo:
         if done.returncode == 0:
             raise LabError("python3 reached the database")
         print(f"  {done.stderr.strip().splitlines()[-1]}")
+        self.next_second()
+        self.control.note("3. Another program: python3 on web1 was refused at db1, where the order program writes")
         words = ["why", "web1", "db1", "postgres", "--process", "/usr/bin/python3"]
         print(f"  $ suimitsu {' '.join(words)}")
         out = self.control.cli(*words, check=False)
@@ -137,13 +167,15 @@ class Demo:
         part = pc1.path("/tmp/report")
         session = pc1.popen(["curl", "-sSk", "-N", "-o", "/tmp/report",
                              "https://web1/slow/report.bin"], stderr=subprocess.PIPE, text=True)
+        self.next_second()
         wait_for(lambda: part.exists() and part.stat().st_size > 0, 10, "the download to begin")
         start = time.monotonic()
-        self.control.quarantine("pc1", "demo: it beacons")
+        self.control.quarantine("pc1", "4. Quarantine: it beacons")
         _, said = session.communicate(timeout=20)
         took = (time.monotonic() - start) * 1000
         if session.returncode == 0:
             raise LabError("the download went on to its end")
+        self.control.note(f"pc1's living download was cut {took:.0f} ms after the command", contain_ms=round(took))
         print(f"  its live session was cut {took:.0f} ms after the command was given: "
               f"{said.strip()}")
         found = measure(self.lab, ["pc1"], SERVICES)
@@ -153,19 +185,25 @@ class Demo:
             raise LabError(f"a suspect must reach fix1:443 alone, not {left}")
 
         def release():
-            self.control.release("pc1", "demo: reinstalled")
+            self.control.release("pc1", "reinstalled")
             wait_for(lambda: pc1.run("curl", "-skf", "-m", "2", "https://web1/", "-o", "/dev/null",
                                      check=False).returncode == 0, 10, "pc1 to reach web1 again")
+        self.next_second()
         self.step("released; pc1 reads web1 again", release)
 
     def farewell(self):
-        print(f"\nThe shop goes on running ({time.monotonic() - self.began:.0f} s so far).  Try:\n")
+        print(f"\nThe story on the map: {self.address}#/map?window=h&at={self.story_begin()}\n"
+              f"  (the triangle under the title plays it; the login: sudo cat {self.login})\n"
+              f"The plant: {self.plant.address}, same login")
+        print(f"\nShop and plant go on running ({time.monotonic() - self.began:.0f} s so far).  Try:\n")
         for line in ("suimitsu status",
                      "suimitsu flows --since 1m --denied",
                      "suimitsu why pc1 pc2 tcp/8080",
                      "suimitsu quarantine pc2 --why test",
                      "suimitsu enforcer list"):
             print(f"  sudo lab/lab exec control -- {line}")
+        for line in ("lab/lab exec hmi1 -- tail -f /var/log/hmi.log", "build/bin/suimitsu drill --from eng1"):
+            print(f"  sudo {line}")
         print("\nEnd it with: sudo make demo-stop", flush=True)
 
 
@@ -183,9 +221,10 @@ def grows(host, name, what):
 
 
 def stop(prefix="sm-"):
-    lab = Lab("shop", prefix)
-    lab.down()
-    left = lab.leftovers()
-    if left:
-        raise LabError(f"still there: {', '.join(left)}")
-    print("The shop is gone; nothing was left behind.")
+    for name in ("shop", "plant"):
+        lab = Lab(name, prefix)
+        lab.down()
+        left = lab.leftovers()
+        if left:
+            raise LabError(f"still there: {', '.join(left)}")
+    print("Shop and plant are gone; nothing was left behind.")

@@ -232,6 +232,8 @@ class Lab:
         self.prefix = prefix
         self.folder = HOME / (prefix + self.world.name)
         self.net = f"{prefix}net-{self.world.name}"
+        self.net_cgroup = cgroup_root() / "suimitsu-lab" / self.net  # Of the edge's agent.
+        self.net_pins = [BPFFS / self.net, BPFFS / f"{self.net}-edge"]
         self.hosts = {name: Host(self, name) for name in self.world.hosts}
 
     def __getitem__(self, name):
@@ -258,8 +260,9 @@ class Lab:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "world.yaml").write_text(self.world.text)
-            (self.folder / "state.json").write_text(json.dumps({"prefix": self.prefix,
-                                                                "programs": []}))
+            (self.folder / "state.json").write_text(json.dumps({
+                "prefix": self.prefix, "world": self.world.name, "hosts": list(self.hosts),
+                "tool": str(ROOT / "lab" / "lab"), "programs": []}))
             self._make_net()
             for host in self.hosts.values():
                 host.make()
@@ -323,7 +326,9 @@ class Lab:
         """A veth pair: eth0 inside the host, a port called as the host at its bridge."""
         bridge = self.world.hosts[host.name]["bridge"]
         gateways = [self.world.network(bridge, v) for v in (4, 6)]
-        self._ip(self.net, [f"link add name {host.name} type veth peer name eth0 netns {host.namespace}",
+        mac = self.world.mac(host.name)
+        self._ip(self.net, [f"link add name {host.name} type veth peer name eth0 "
+                            f"{f'address {mac} ' if mac else ''}netns {host.namespace}",
                             f"link set dev {host.name} master {bridge} up"])
         self._sysctl(host.namespace, "net.ipv6.conf.default.accept_dad=0",
                      "net.ipv6.conf.all.accept_ra=0", "net.ipv6.conf.eth0.accept_dad=0",
@@ -396,6 +401,10 @@ class Lab:
             self._lock()
         for host in self.hosts.values():
             host.unmake()
+        kill_cgroup(self.net_cgroup)
+        for pins in self.net_pins:
+            if pins.exists():
+                shutil.rmtree(pins)
         if (NETNS / self.net).exists():
             run("ip", "netns", "del", self.net)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -410,7 +419,8 @@ class Lab:
         """What of this world still exists; an empty list after down."""
         left = [str(p) for h in self.hosts.values()
                 for p in (NETNS / h.namespace, h.cgroup, h.pins) if p.exists()]
-        return left + [str(p) for p in (NETNS / self.net, self.folder) if p.exists()]
+        return left + [str(p) for p in (NETNS / self.net, self.net_cgroup, *self.net_pins, self.folder)
+                       if p.exists()]
 
 
 def running_labs():
@@ -423,6 +433,16 @@ def running_labs():
             prefix = "sm-"
         labs.append(Lab(World(path.parent.name.removeprefix(prefix), path.read_text()), prefix))
     return labs
+
+
+def find_lab(name, prefix=None):
+    """A running world by its name, or by the path that it was brought up from."""
+    found = [lab for lab in running_labs() if lab.world.name == pathlib.Path(name).stem
+             and prefix in (None, lab.prefix)]
+    if not found:
+        raise LabError(f"world {name} is not up; `lab/lab up {name}` brings it up")
+    found.sort(key=lambda lab: lab.prefix != "sm-")
+    return found[0]
 
 
 def find_host(name, world=None, prefix=None):

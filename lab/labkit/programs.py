@@ -8,9 +8,10 @@ import os
 import pathlib
 import shutil
 
-from labkit.system import LabError, run
+from labkit.system import ROOT, LabError, run
 
 STEPS = ("files", "servers", "clients")
+MODBUS = ROOT / "lab" / "modbus"
 
 
 def install(host, source, target, mode=0o755):
@@ -27,6 +28,14 @@ def write(host, target, text, mode=0o644):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
+
+
+def modbus_tool(host, name):
+    """A program of lab/modbus inside the host, where all of its users may read it; returns its path there."""
+    for file in ("wire.py", name):
+        if not host.path(f"/opt/modbus/{file}").exists():
+            install(host, MODBUS / file, f"/opt/modbus/{file}", 0o644)
+    return f"/opt/modbus/{name}"
 
 
 def postgres_bin():
@@ -208,5 +217,20 @@ def command(step, host, options):
                    ready=(lambda: host.listens(port)) if port else None)
 
 
-KINDS = {"web": web, "postgres": postgres, "orders": orders, "till": till, "share": share,
+def plc(step, host, options):
+    """A press and its controller, which speaks Modbus/TCP on 502 and has a hole (lab/modbus/plc.py)."""
+    if step == "servers":
+        host.start("plc", ["/usr/bin/python3", modbus_tool(host, "plc.py")], ready=lambda: host.listens(502))
+
+
+def modbus(step, host, options):
+    """'name' asks 'server' for 'requests' (lab/modbus/wire.py), again after 'every' seconds, as 'user'."""
+    if step == "clients":
+        log = host.path(f"/var/log/{options['name']}.log")
+        host.start(options["name"], ["/usr/bin/python3", modbus_tool(host, "client.py"), "--every", options["every"],
+                                     options["server"], *options["requests"]], user=options.get("user"),
+                   ready=lambda: '"ok"' in log.read_text())
+
+
+KINDS = {"plc": plc, "modbus": modbus, "web": web, "postgres": postgres, "orders": orders, "till": till, "share": share,
          "sshd": sshd, "command": command}

@@ -12,9 +12,10 @@ from labkit.system import ROOT, LabError
 WORLDS = ROOT / "lab" / "worlds"
 NAME = re.compile(r"^[a-z][a-z0-9-]{0,10}$")  # Also an interface name: at most 15 with a suffix.
 KEYS = {
-    "world": {"suimitsu-lab", "bridges", "hosts", "users"},
+    "world": {"suimitsu-lab", "bridges", "hosts", "users", "edge"},
     "bridge": {"v4", "v6"},
-    "host": {"labels", "bridge", "addresses", "agent", "programs"},
+    "host": {"labels", "bridge", "addresses", "agent", "edge", "refuse", "hole", "programs"},
+    "hole": {"port", "request"},
     "user": {"groups", "uid"},
 }
 
@@ -34,7 +35,9 @@ class World:
         self.bridges = data.get("bridges") or {}
         self.hosts = data.get("hosts") or {}
         self.users = data.get("users") or {}
+        self.edge = data.get("edge")  # What the inventory calls the namespace of the bridges.
         self._check()
+        self._check_edge()
 
     @classmethod
     def load(cls, name):
@@ -92,6 +95,28 @@ class World:
             self._keys(f"user {name}", user, "user")
             user.setdefault("uid", 2001 + n)
 
+    def _check_edge(self):
+        if self.edge and (not NAME.match(str(self.edge)) or self.edge in self.hosts):
+            self._bad(f"edge '{self.edge}': a name that no host has, a-z, 0-9 and -, at most 11 characters")
+        for name, host in self.hosts.items():
+            if host.get("edge") and not self.edge:
+                self._bad(f"host {name}: nobody guards its port; the world needs 'edge: NAME'")
+            if host.get("hole"):
+                self._keys(f"the hole of host {name}", host["hole"], "hole")
+                if set(host["hole"]) != KEYS["hole"]:
+                    self._bad(f"the hole of host {name}: needs port and request")
+
+    def mac(self, name):
+        """Of a guarded host's interface, so that the inventory can name it; else None."""
+        if not self.hosts[name].get("edge"):
+            return None
+        return f"02:53:4d:00:00:{list(self.hosts).index(name) + 1:02x}"
+
+    def controller(self):
+        """The host that suimitsud runs on: labelled so, or called control."""
+        return next((n for n, h in self.hosts.items()
+                     if (h.get("labels") or {}).get("role") == "controller"), "control")
+
     def addresses(self, name):
         return [ipaddress.ip_address(a) for a in self.hosts[name].get("addresses") or []]
 
@@ -111,6 +136,14 @@ def inventory(world):
     for name, host in world.hosts.items():
         endpoints[name] = {"labels": {k: str(v) for k, v in (host.get("labels") or {}).items()},
                            "addresses": [str(a) for a in world.addresses(name)],
-                           "enforcers": ["host"] if host.get("agent") else []}
+                           "enforcers": [e for e, key in (("host", "agent"), ("edge", "edge")) if host.get(key)]}
+        if host.get("edge"):
+            endpoints[name]["edge"] = {"agent": world.edge, "port": name, "macs": world.mac(name)}
+            if host.get("refuse"):
+                endpoints[name]["edge"]["refuse"] = host["refuse"]
+    if world.edge:
+        endpoints[world.edge] = {"labels": {"role": "edge"}, "enforcers": [],
+                                 "addresses": [str(world.network(b, v).ip) for b in world.bridges
+                                               for v in (4, 6)]}
     users = {name: {"groups": list(user.get("groups") or [])} for name, user in world.users.items()}
     return {"suimitsu-inventory": 1, "endpoints": endpoints, "users": users}

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A UDP session without an echo for so long, although it asks again each interval, is cut. */
-enum { UDP_SILENCE_US = 1000000 };
+enum { UDP_SILENCE_US = 3000000 };
 
 struct session {
     const struct target *target;

@@ -200,8 +200,8 @@ int run_try(struct target *targets, size_t n, int limit_ms)
 {
     struct attempt *attempts = calloc(n, sizeof(*attempts));
     struct pollfd *polls = calloc(n, sizeof(*polls));
-    uint64_t end = now_us() + (uint64_t)limit_ms * 1000;
     size_t left = n;
+    uint64_t end;
 
     if (!attempts || !polls)
         die("out of memory");
@@ -210,6 +210,7 @@ int run_try(struct target *targets, size_t n, int limit_ms)
         begin(&attempts[i], (unsigned)i);
         left -= attempts[i].state == STATE_DONE;
     }
+    end = now_us() + (uint64_t)limit_ms * 1000; /* To begin hundreds takes long in a large world. */
     while (left > 0 && now_us() < end)
         left = wait_round(attempts, n, polls, (int)((end - now_us()) / 1000) + 1);
     for (size_t i = 0; i < n; i++) {

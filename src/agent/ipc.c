@@ -39,6 +39,7 @@ size_t ipc_size(enum ipc_kind kind)
         return sizeof(struct ipc_trust);
     case IPC_ASK_STATUS:
     case IPC_VERIFY:
+    case IPC_REPORT:
         return sizeof(uint32_t);
     case IPC_PORT:
         return sizeof(struct ipc_port);
@@ -52,6 +53,11 @@ size_t ipc_size(enum ipc_kind kind)
         return sizeof(struct ipc_notice);
     case IPC_STATUS:
         return sizeof(struct ipc_status);
+    case IPC_LOST:
+        return sizeof(uint64_t);
+    case IPC_REPORTED:
+    case IPC_END:
+        return sizeof(uint32_t);
     }
     return 0;
 }

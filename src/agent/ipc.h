@@ -34,6 +34,7 @@ enum ipc_kind {
     IPC_TRUST,
     IPC_ASK_STATUS,
     IPC_VERIFY,
+    IPC_REPORT,    /* Tell what is known now, then IPC_REPORTED. */
     IPC_PORT,      /* This seat is an edge at this port, new or changed. */
     IPC_PORT_GONE, /* The controller says that it is no more. */
     /* From enforce. */
@@ -41,6 +42,9 @@ enum ipc_kind {
     IPC_FLOW,
     IPC_NOTICE,
     IPC_STATUS,
+    IPC_LOST,     /* So many connections, or their bytes, will never be told. */
+    IPC_REPORTED, /* So much was known when IPC_REPORT came. */
+    IPC_END,      /* An orderly end: all that was known has been told. */
 };
 
 struct ipc_program {
@@ -58,9 +62,11 @@ struct ipc_piece {
 struct ipc_port {
     char endpoint[PROGRAM_NAME_SIZE];
     char interface[IPC_INTERFACE_SIZE];
+    char pair[IPC_INTERFACE_SIZE]; /* In line: the other interface; "": not. */
     uint8_t macs[IPC_MACS][6];
     uint32_t n_macs;
-    uint8_t open_before, dhcp_server, router, pad;
+    uint8_t open_before, dhcp_server, router, learn_dhcp;
+    uint32_t refusal; /* enum refusal */
 };
 
 struct ipc_trust {
@@ -89,6 +95,7 @@ struct ipc_ack {
 };
 
 struct ipc_flow {
+    struct address local; /* Zeroes: not told. */
     struct address remote;
     uint64_t revision;
     uint64_t first_ms; /* Unix time. */
@@ -109,6 +116,7 @@ struct ipc_flow {
     char process[PROGRAM_PATH_SIZE];
     char script[PROGRAM_PATH_SIZE];
     char user[PROGRAM_NAME_SIZE];
+    char rule_name[PROGRAM_NAME_SIZE]; /* Empty: none, or not known any more. */
 };
 
 struct ipc_notice {

@@ -45,6 +45,11 @@ static char *reserve(struct buf *b, size_t more)
     return b->data + b->size;
 }
 
+void buf_reserve(struct buf *b, size_t more)
+{
+    (void)reserve(b, more);
+}
+
 void buf_add(struct buf *b, const void *data, size_t size)
 {
     char *to = reserve(b, size);
@@ -128,4 +133,15 @@ void buf_be64(struct buf *b, uint64_t v)
 {
     buf_be32(b, (uint32_t)(v >> 32));
     buf_be32(b, (uint32_t)v);
+}
+
+void buf_varint(struct buf *b, uint64_t v)
+{
+    uint8_t bytes[10];
+    size_t n = 0;
+
+    for (; v > 0x7f; v >>= 7)
+        bytes[n++] = (uint8_t)(v | 0x80);
+    bytes[n++] = (uint8_t)v;
+    buf_add(b, bytes, n);
 }

@@ -29,6 +29,7 @@ const char *buf_str(const struct buf *b);
 char *buf_take(struct buf *b);
 
 void buf_reset(struct buf *b);
+void buf_reserve(struct buf *b, size_t more); /* So much will be added: it moves once, now. */
 void buf_add(struct buf *b, const void *data, size_t size);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
@@ -46,3 +47,5 @@ void buf_u8(struct buf *b, uint8_t v);
 void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);
 void buf_be64(struct buf *b, uint64_t v);
+
+void buf_varint(struct buf *b, uint64_t v); /* What reader_varint() reads. */

@@ -71,12 +71,12 @@ int date_parse(const char *s, int64_t *ret_s)
     return parse_day(s, ret_s);
 }
 
-/* What follows the seconds: "Z", or "+hh:mm" and "-hh:mm" as the seconds ahead of UTC. */
+/* What follows the seconds: nothing, "Z", or "+hh:mm" and "-hh:mm" as the seconds ahead of UTC. */
 static int parse_zone(const char *s, int64_t *ret_ahead_s)
 {
     int64_t hours, minutes;
 
-    if (strcmp(s, "Z") == 0 || strcmp(s, "z") == 0) {
+    if (!*s || strcmp(s, "Z") == 0 || strcmp(s, "z") == 0) {
         *ret_ahead_s = 0;
         return 0;
     }
@@ -88,6 +88,23 @@ static int parse_zone(const char *s, int64_t *ret_ahead_s)
     return 0;
 }
 
+/* ":ss", with fractions, or nothing.  Returns what follows; NULL: neither. */
+static const char *parse_seconds(const char *s, int64_t *ret_second)
+{
+    size_t digits;
+
+    *ret_second = 0;
+    if (*s != ':')
+        return s;
+    if (strnlen(s, 3) < 3 || !field(s, 1, 2, 60, ret_second))
+        return NULL;
+    s += 3;
+    if (*s != '.')
+        return s;
+    digits = strspn(s + 1, "0123456789");
+    return digits ? s + 1 + digits : NULL;
+}
+
 int date_parse_time(const char *s, int64_t *ret_s)
 {
     int64_t day, hour, minute, second, ahead;
@@ -95,22 +112,14 @@ int date_parse_time(const char *s, int64_t *ret_s)
 
     if (strlen(s) == DATE_LEN)
         return date_parse(s, ret_s);
-    if (parse_day(s, &day) < 0 || strlen(s) < DATE_LEN + 10)
+    if (parse_day(s, &day) < 0 || strlen(s) < DATE_LEN + 6)
         return -EINVAL;
     s += DATE_LEN;
-    if ((s[0] != 'T' && s[0] != 't') || s[3] != ':' || s[6] != ':')
+    if ((s[0] != 'T' && s[0] != 't' && s[0] != ' ') || s[3] != ':' || !field(s, 1, 2, 23, &hour) ||
+        !field(s, 4, 2, 59, &minute))
         return -EINVAL;
-    if (!field(s, 1, 2, 23, &hour) || !field(s, 4, 2, 59, &minute) || !field(s, 7, 2, 60, &second))
-        return -EINVAL;
-    zone = s + 9;
-    if (*zone == '.') {
-        size_t digits = strspn(zone + 1, "0123456789");
-
-        if (!digits)
-            return -EINVAL;
-        zone += 1 + digits;
-    }
-    if (parse_zone(zone, &ahead) < 0)
+    zone = parse_seconds(s + 6, &second);
+    if (!zone || parse_zone(zone, &ahead) < 0)
         return -EINVAL;
     *ret_s = day + hour * 3600 + minute * 60 + second - ahead;
     return 0;

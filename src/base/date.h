@@ -13,8 +13,9 @@ enum { DATE_DAY_S = 86400, DATE_TEXT_SIZE = 32 };
 /* "2027-06-30": its first second.  -EINVAL: anything else, also a 30 February. */
 int date_parse(const char *s, int64_t *ret_s);
 
-/* RFC 3339: "2027-06-30T12:00:00Z", with offset "+09:00", or fractions (cut off); also a bare
- * date.  -EINVAL: anything else. */
+/* RFC 3339: "2027-06-30T12:00:00Z", with offset "+09:00", or fractions (cut off); also as people
+ * type it, without seconds or without zone, which is UTC, and a bare date.
+ * -EINVAL: anything else. */
 int date_parse_time(const char *s, int64_t *ret_s);
 
 /* "2027-06-30" of the day that holds 's'.  Returns 'text'. */

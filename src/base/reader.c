@@ -44,3 +44,20 @@ uint64_t reader_be64(struct reader *r)
 {
     return number(r, 8);
 }
+
+uint64_t reader_long_varint(struct reader *r)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = reader_u8(r);
+
+        if (shift == 63 && byte > 1)
+            break;
+        v |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return r->failed ? 0 : v;
+    }
+    r->failed = true;
+    return 0;
+}

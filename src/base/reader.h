@@ -33,3 +33,14 @@ uint8_t reader_u8(struct reader *r);
 uint16_t reader_be16(struct reader *r);
 uint32_t reader_be32(struct reader *r);
 uint64_t reader_be64(struct reader *r);
+
+/* LEB128, as protocol buffers have it: seven bits a byte, the lowest first.  More than 64 bits are
+ * an error. */
+uint64_t reader_long_varint(struct reader *r);
+static inline uint64_t reader_varint(struct reader *r)
+{
+    if (r->failed || !r->left || *r->p > 0x7f)
+        return reader_long_varint(r);
+    r->left--;
+    return *r->p++;
+}

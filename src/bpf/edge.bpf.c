@@ -6,6 +6,7 @@
  *
  * Each frame gets one reason, which is counted for its port.  What is not understood is closed;
  * open means "no objection", so that other classifiers on the device still have their say. */
+#include "bpf/edge_answer.h"
 #include "bpf/edge_flow.h"
 #include "bpf/edge_link.h"
 
@@ -69,6 +70,12 @@ static __always_inline __u32 examine(struct __sk_buff *skb, __u32 number, __u32 
     reason = read_frame(skb, &f);
     if (reason != EDGE_PASS)
         return reason;
+    if (f.type != ETH_P_ARP && !(flags & EDGE_PORT_LEARN)) { /* What is leased ends by itself. */
+        int known = pass_known(skb, &f, number, direction);
+
+        if (known != NOT_KNOWN)
+            return known;
+    }
     reason = check_macs(&f, number, direction);
     if (reason != EDGE_PASS)
         return reason;
@@ -86,7 +93,12 @@ static __always_inline int edge(struct __sk_buff *skb, __u32 direction)
     __u32 reason = number ? examine(skb, *number, direction) : EDGE_NO_PORT;
 
     count(number ? *number : 0, reason);
-    return reason == EDGE_PASS ? TC_ACT_UNSPEC : TC_ACT_SHOT;
+    if (reason == EDGE_PASS)
+        return TC_ACT_UNSPEC;
+    if (number && (reason == EDGE_FUNCTION || reason == EDGE_REQUEST) &&
+        answer_refused(skb, *number, direction))
+        return TC_ACT_UNSPEC; /* A RST now. */
+    return TC_ACT_SHOT;
 }
 
 SEC("tc")

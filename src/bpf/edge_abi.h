@@ -23,12 +23,17 @@ enum {
     EDGE_NAME_SIZE = 16, /* As IFNAMSIZ. */
     EDGE_MAX_BINDINGS = 65536,
     EDGE_MAX_SERVERS = 64,
+    EDGE_MAX_STREAMS = 16384,         /* That are read. */
+    EDGE_MAX_LEASES = EDGE_PORTS * 8, /* One for each MAC that a port may have. */
 };
 
 enum edge_port_flags {
     EDGE_PORT_OPEN_BEFORE = 1, /* Passes everything until its first program: in-line, by choice. */
     EDGE_PORT_DHCP_SERVER = 2, /* The guest may answer DHCP requests. */
     EDGE_PORT_ROUTER = 4,      /* The guest may advertise itself as a router. */
+    EDGE_PORT_RESET = 8,       /* Refused requests are answered (edge_answer.h): RST, or */
+    EDGE_PORT_EXCEPTION = 16,  /* an exception of their protocol. */
+    EDGE_PORT_LEARN = 32,      /* Addresses from DHCP (edge_lease.h). */
 };
 
 struct edge_port {
@@ -126,14 +131,38 @@ struct edge_flow {
     __u8 state; /* enum edge_tcp_state */
     __u8 fins;  /* Bit 1 << direction: that end has sent its FIN. */
     __u8 timed; /* Its timer runs. */
-    __u8 reads; /* Its requests are read: the verdict depends on protocol functions. */
+    __u8 reads; /* Its requests are read (struct edge_stream): the verdict asks for functions. */
     __u8 pad[3];
-    __u32 acknowledged; /* Of the client's bytes, by the server. */
-    struct edge_reader reader;
-    struct edge_reader again; /* As it was at the first byte that is not acknowledged. */
+    /* At both ends, of the last packet that was looked at wholly; see pass_known(). */
+    __u8 mac_local[6];
+    __u8 mac_remote[6];
     __u32 pad2;
 };
-_Static_assert(sizeof(struct edge_flow) == 152, "no hidden padding");
+_Static_assert(sizeof(struct edge_flow) == 128, "no hidden padding");
+
+enum { EDGE_MARKS = 8 }; /* Segments that wait for their acknowledgement, and the end before. */
+
+/* The end of a segment that passed, and a sum of the stream up to there (edge_again.h). */
+struct edge_mark {
+    __u32 sequence;
+    __u32 sum;
+};
+
+/* What a client sends, where it is read; under the key of its flow.  Numbers are TCP's, of the
+ * client's bytes but for 'answered'. */
+struct edge_stream {
+    __u32 begun;        /* The first byte. */
+    __u32 agreed;       /* The server has said so, too. */
+    __u32 acknowledged; /* By the server: the next one that it waits for. */
+    __u32 answered;     /* The server's next byte. */
+    __u32 busy;         /* A processor reads it. */
+    __u32 over;         /* Something was refused for good: no more data. */
+    __u32 secret;
+    __u32 last_mark; /* The newest of 'marks', which is a ring. */
+    struct edge_reader reader;
+    struct edge_mark marks[EDGE_MARKS];
+};
+_Static_assert(sizeof(struct edge_stream) == 112, "no hidden padding");
 
 struct edge_fragment_key {
     __u32 port;
@@ -157,6 +186,25 @@ struct edge_fragment {
 };
 _Static_assert(sizeof(struct edge_fragment) == 24, "no hidden padding");
 
+/* An address that a port has for a time. */
+struct edge_lease {
+    __u64 expires_ns; /* CLOCK_MONOTONIC */
+    __u32 port;
+    __u32 epoch; /* Of the port. */
+    __u8 mac[6];
+    __u8 pad[2];
+};
+_Static_assert(sizeof(struct edge_lease) == 24, "no hidden padding");
+
+/* Who asks for one: (port, MAC). */
+struct edge_client {
+    __u64 asked_ns;
+    struct abi_address leased; /* Zeros: none. */
+    __u32 xid;                 /* Of its last request, as on the wire. */
+    __u32 pad;
+};
+_Static_assert(sizeof(struct edge_client) == 32, "no hidden padding");
+
 struct edge_use { /* Flows of a port. */
     __u32 flows;
     __u32 half;
@@ -172,7 +220,11 @@ struct edge_denial_key {
 };
 _Static_assert(sizeof(struct edge_denial_key) == 24, "hashed as raw bytes");
 
-struct edge_event { /* kind: ABI_EVENT_FLOW or ABI_EVENT_CLOSE. */
+enum {
+    EDGE_EVENT_LEASE = 64, /* Beside abi.h's kinds: 'remote' leased 'local' for 'count' seconds. */
+};
+
+struct edge_event { /* kind: ABI_EVENT_FLOW, ABI_EVENT_CLOSE or EDGE_EVENT_LEASE. */
     __u32 kind;
     __u32 number; /* Of the port. */
     __u64 count;
@@ -231,6 +283,8 @@ enum edge_counter {
     EDGE_COUNT_ALLOWED = EDGE_REASONS, /* Flows. */
     EDGE_COUNT_WOULD_DENY,
     EDGE_COUNT_CUT,       /* Flows that a change forbade. */
+    EDGE_COUNT_ANSWERED,  /* Refused requests that the client was told of. */
+    EDGE_COUNT_LEASED,    /* Addresses learned or renewed. */
     EDGE_COUNT_LOST_FLOW, /* Events that found the ring full. */
     EDGE_COUNT_LOST_CLOSE,
     EDGE_COUNT_LOST_DENIAL,

@@ -7,6 +7,7 @@
  * table needs nobody in user space. */
 #pragma once
 
+#include "bpf/edge_again.h"
 #include "bpf/edge_frame.h"
 #include "bpf/edge_judge.h"
 
@@ -127,6 +128,8 @@ static int flow_timer(void *map, struct edge_flow_key *key, struct edge_flow *f)
     report_bytes(key, f, now);
     if (now - f->last_ns >= limit) {
         give_place(key->port, f->epoch, f->kind);
+        if (f->reads)
+            bpf_map_delete_elem(&edge_streams, key);
         bpf_map_delete_elem(map, key);
         return 0;
     }
@@ -225,9 +228,6 @@ __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
     first.state = s->key.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
     first.expect = expect;
     first.reads = key_reads(s);
-    first.acknowledged = expect;
-    first.reader.sequence = expect;
-    first.again.sequence = expect;
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
         /* Perhaps another processor was faster with the same packet's twin. */
@@ -243,6 +243,8 @@ static long remove_idle(void *map, struct edge_flow_key *key, struct edge_flow *
 {
     if (*now - f->last_ns >= idle_limit(f, key->protocol)) {
         give_place(key->port, f->epoch, f->kind);
+        if (f->reads)
+            bpf_map_delete_elem(&edge_streams, key);
         bpf_map_delete_elem(map, key);
     }
     return 0;
@@ -298,6 +300,21 @@ static __always_inline int answers(const struct edge_flow *flow, const struct tc
     return n->acknowledged - flow->expect <= MAX_SYN_DATA;
 }
 
+/* Where the stream is read, the server has to begin where the reader does. */
+static __always_inline int agree(const struct edge_flow *flow, const struct tcp_numbers *n)
+{
+    const struct scratch *s = get_scratch();
+    struct edge_stream *t;
+
+    if (!flow->reads)
+        return 1;
+    t = s ? get_stream(s) : NULL;
+    if (!t || n->acknowledged != t->begun)
+        return 0;
+    t->agreed = 1;
+    return 1;
+}
+
 /* Until the handshake is over, somebody who cannot see the answers must not finish it. */
 static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_flow *flow,
                                             const struct frame *f, __u32 number, int is_client)
@@ -310,7 +327,7 @@ static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_f
         if (is_client)
             return EDGE_STRAY_TCP;
         if (f->p.tcp_flags & TCP_SYN) {
-            if (!answers(flow, &n))
+            if (!answers(flow, &n) || !agree(flow, &n))
                 return EDGE_STRAY_TCP;
             flow->state = EDGE_SYN_RECEIVED;
             flow->expect = n.sequence + 1;
@@ -328,6 +345,24 @@ static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_f
     return EDGE_PASS;
 }
 
+/* Where a stream is read, nothing but the first SYN says where it begins.  Another one begins
+ * another connection; the same one may come again until it is answered, and is late afterwards. */
+static __always_inline __u32 syn_of_read(struct __sk_buff *skb, const struct edge_flow *flow,
+                                         const struct frame *f)
+{
+    const struct scratch *s = get_scratch();
+    const struct edge_stream *t = s ? get_stream(s) : NULL;
+    struct tcp_numbers n;
+
+    if (read_numbers(skb, &f->p, &n))
+        return EDGE_MALFORMED;
+    if (!t || n.sequence + 1 != t->begun)
+        return STEP_NEW;
+    if (flow->state == EDGE_SYN_SENT || flow->state == EDGE_SYN_RECEIVED)
+        return EDGE_PASS;
+    return EDGE_REQUEST;
+}
+
 /* One segment of a known connection.  Returns an edge_reason, STEP_NEW when it begins another one,
  * or STEP_OTHER_WAY for a SYN against the connection's direction. */
 static __always_inline __u32 tcp_step(struct __sk_buff *skb, struct edge_flow *flow,
@@ -340,6 +375,8 @@ static __always_inline __u32 tcp_step(struct __sk_buff *skb, struct edge_flow *f
 
     if (flow->state == EDGE_CLOSED)
         return is_syn ? STEP_NEW : EDGE_PASS;
+    if (is_syn && is_client && flow->reads)
+        return syn_of_read(skb, flow, f);
     if (is_syn)
         return is_client ? EDGE_PASS : STEP_OTHER_WAY;
     if (flags & TCP_RST) {
@@ -373,6 +410,61 @@ static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, _
     flow->last_ns = now;
     flow->bytes[direction & 1] += len;
     flow->packets[direction & 1]++;
+}
+
+static __always_inline int same_ends(const struct edge_flow *flow, const struct frame *f,
+                                     __u32 direction)
+{
+    return direction == ABI_OUT
+               ? same_mac(flow->mac_local, f->mac_from) && same_mac(flow->mac_remote, f->mac_to)
+               : same_mac(flow->mac_local, f->mac_to) && same_mac(flow->mac_remote, f->mac_from);
+}
+
+static __always_inline void keep_ends(struct edge_flow *flow, const struct frame *f,
+                                      __u32 direction)
+{
+    __builtin_memcpy(flow->mac_local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
+    __builtin_memcpy(flow->mac_remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
+}
+
+/* Segments that move state, and what may be DHCP, are looked at in any case. */
+static __always_inline int is_plain(const struct packet *p)
+{
+    if (p->protocol == IPPROTO_TCP)
+        return (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+    return p->protocol == IPPROTO_UDP && p->source_port != DHCP4_SERVER &&
+           p->source_port != DHCP4_CLIENT && p->source_port != DHCP6_SERVER &&
+           p->source_port != DHCP6_CLIENT;
+}
+
+enum { NOT_KNOWN = -1 };
+
+/* The common case: a packet like one before it, which was looked at wholly - same ends, MACs too,
+ * of a flow that passes - while neither the port's program nor its binding has changed, for these
+ * change 'active'.  MACs and addresses need no look then.  Measured in docs/performance.md. */
+__noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                          __u32 direction)
+{
+    const struct edge_port *port = get_port(number);
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct edge_flow_key key;
+    struct edge_flow *flow;
+    __u8 protocol;
+
+    if (!f || !port || f->p.fragment || f->more || !is_plain(&f->p))
+        return NOT_KNOWN;
+    protocol = f->p.protocol;
+    flow_key(&key, &f->p, number, direction);
+    flow = bpf_map_lookup_elem(&edge_flows, &key);
+    if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->timed ||
+        now - flow->last_ns >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
+        return NOT_KNOWN;
+    if (protocol == IPPROTO_TCP && (flow->state != EDGE_ESTABLISHED || flow->reads))
+        return NOT_KNOWN;
+    if (protocol == IPPROTO_UDP && direction != flow->direction)
+        become_whole(number, flow);
+    add_bytes(flow, direction, skb->len, now);
+    return EDGE_PASS;
 }
 
 /* The policy has changed since the flow of the scratch's key was judged. */
@@ -438,6 +530,8 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
     }
     if (key_reads(s) && f->size > f->tcp_header)
         return EDGE_REQUEST; /* No data before the handshake where it has to be read. */
+    if (key_reads(s) && begin_stream(n.sequence + 1))
+        return EDGE_FULL_TCP;
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
     if (flow) { /* A new one with the ends of one that is over: its place and timer stay. */
         flow->active = s->d.active;
@@ -451,14 +545,12 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         flow->state = f->p.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
         flow->expect = n.sequence + 1;
         flow->reads = key_reads(s);
-        flow->acknowledged = flow->expect;
-        __builtin_memset(&flow->reader, 0, sizeof(flow->reader));
-        flow->reader.sequence = flow->expect;
-        flow->again = flow->reader;
         add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
     } else {
         reason = add_flow(number, skb->len, n.sequence + 1);
         if (reason != EDGE_PASS) {
+            if (key_reads(s))
+                bpf_map_delete_elem(&edge_streams, &s->key);
             sweep_flows();
             return reason;
         }
@@ -530,6 +622,8 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
     } else if (direction != flow->direction) {
         become_whole(number, flow);
     }
+    if (!f->more)
+        keep_ends(flow, f, direction);
     add_bytes(flow, direction, skb->len, now);
     return EDGE_PASS;
 }

@@ -48,6 +48,18 @@ static __always_inline int is_group_mac(const __u8 mac[6])
     return mac[0] & 1;
 }
 
+static __always_inline int is_v4(const struct abi_address *a)
+{
+    return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
+}
+
+static __always_inline int is_group(const struct abi_address *a)
+{
+    if (is_v4(a))
+        return (bpf_ntohl(a->word[3]) >> 28) == 0xe || a->word[3] == 0xffffffff;
+    return (bpf_ntohl(a->word[0]) >> 24) == 0xff;
+}
+
 /* 01:80:c2:00:00:0x (IEEE 802.1Q table 8-1) and Cisco's 01:00:0c:cc:cc:cc and :cd. */
 static __always_inline int is_control_mac(const __u8 m[6])
 {

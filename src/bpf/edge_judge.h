@@ -8,11 +8,27 @@
 
 /* What one frame needs on its way through the functions: all frames of the stack together have 512
  * bytes.  Classifiers run with bottom halves off, so one a processor is enough. */
+/* A request that was refused, for the answer (edge_answer.h).  Numbers as the client counts. */
+struct refusal {
+    __u32 asked;    /* There is one. */
+    __u32 next;     /* Number of the byte that the server waits for. */
+    __u32 after;    /* Of the byte behind the segment. */
+    __u32 answered; /* Of the byte that the client waits for. */
+    __u32 transport;
+    __u16 transaction;
+    __u8 tcp_header;
+    __u8 v6;
+    __u8 unit;
+    __u8 function; /* 0: the request cannot be read. */
+    __u8 pad[2];
+};
+
 struct scratch {
     struct edge_flow_key key;
     __u32 function; /* Asked for; 0: none. */
     struct connection c;
     struct decision d;
+    struct refusal refusal;
 };
 
 struct {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "bpf/edge_frame.h"
+#include "bpf/edge_lease.h"
 
 enum {
     ARP_REQUEST = 1, /* RFC 826 */
@@ -18,8 +19,6 @@ enum {
     ND_TARGET_MAC = 2,
     MAX_ND_OPTIONS = 8,
     IGMP_QUERY = 0x11, /* RFC 3376 */
-    BOOTP_REQUEST = 1, /* RFC 2131 */
-    BOOTP_MAC = 28,    /* Where the client's MAC stands. */
 };
 
 /* fe80::/64 with the port's own MAC in it (RFC 4291 appendix A). */
@@ -52,24 +51,16 @@ static __always_inline int is_unspecified(const struct abi_address *a)
            !a->word[3];
 }
 
-static __always_inline int is_v4(const struct abi_address *a)
-{
-    return !a->word[0] && !a->word[1] && a->word[2] == bpf_htonl(0xffff);
-}
-
-static __always_inline int is_group(const struct abi_address *a)
-{
-    if (is_v4(a))
-        return (bpf_ntohl(a->word[3]) >> 28) == 0xe || a->word[3] == 0xffffffff;
-    return (bpf_ntohl(a->word[0]) >> 24) == 0xff;
-}
-
 /* An address that a port of this machine has, claimed with a MAC that is not that port's. */
 static __always_inline int is_stolen(const struct abi_address *a, const __u8 mac[6])
 {
     const __u32 *owner = bpf_map_lookup_elem(&owners, a);
+    const struct edge_lease *lease;
 
-    return owner && !is_own_mac(*owner, mac);
+    if (owner)
+        return !is_own_mac(*owner, mac);
+    lease = bpf_map_lookup_elem(&leases, a);
+    return lease && is_leased(lease->port, a) && !is_own_mac(lease->port, mac);
 }
 
 struct arp {
@@ -237,6 +228,9 @@ __noinline int check_dhcp(struct __sk_buff *skb, const struct frame *f, __u32 nu
         return port_flags & EDGE_PORT_DHCP_SERVER ? EDGE_PASS : EDGE_NOT_FOR_US;
     if (is_answer && !is_dhcp_server(&source))
         return EDGE_ROGUE_DHCP;
+    if (direction == ABI_OUT && !f->p.v6 && (port_flags & EDGE_PORT_LEARN) &&
+        f->p.source_port == DHCP4_CLIENT && f->p.destination_port == DHCP4_SERVER)
+        note_request(skb, f, number);
     if (!is_request && !is_answer)
         return NO_DHCP;
     if (f->p.v6)
@@ -245,8 +239,13 @@ __noinline int check_dhcp(struct __sk_buff *skb, const struct frame *f, __u32 nu
     if (bpf_skb_load_bytes(skb, f->p.transport + UDP_HEADER, &operation, 1) ||
         bpf_skb_load_bytes(skb, f->p.transport + UDP_HEADER + BOOTP_MAC, mac, 6))
         return EDGE_MALFORMED;
-    if (is_answer)
-        return is_own_mac(number, mac) ? EDGE_PASS : EDGE_NOT_FOR_US;
+    if (is_answer && !is_own_mac(number, mac))
+        return EDGE_NOT_FOR_US;
+    if (is_answer) {
+        if (port_flags & EDGE_PORT_LEARN)
+            learn_lease(skb, f, number);
+        return EDGE_PASS;
+    }
     if (operation != BOOTP_REQUEST || !same_mac(mac, f->mac_from))
         return EDGE_ROGUE_DHCP;
     return EDGE_PASS;
@@ -291,7 +290,10 @@ static __always_inline __u32 check_addresses(const struct frame *f, __u32 number
     }
     if (is_ours(number, &source))
         return EDGE_DUPLICATE;
-    if (is_group_mac(f->mac_to) || is_ours(number, &destination))
+    /* To a group's MAC goes what is for a group.  In IPv4 any address may be a network's broadcast.
+     */
+    if ((is_group_mac(f->mac_to) && (!p->v6 || is_group(&destination))) ||
+        is_ours(number, &destination))
         return EDGE_PASS;
     /* An address that is only offered yet. */
     return !p->v6 && p->protocol == IPPROTO_UDP && p->source_port == DHCP4_SERVER &&

@@ -68,6 +68,22 @@ struct {
     __type(value, __u32);
 } dhcp_servers SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, EDGE_MAX_LEASES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct abi_address);
+    __type(value, struct edge_lease);
+} leases SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, EDGE_MAX_LEASES);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct edge_mac);
+    __type(value, struct edge_client);
+} clients SEC(".maps");
+
 /* No LRU: a flood of new flows must not push out those that stand.  What does not fit is refused,
  * and idle flows remove themselves by their timers, agent or no agent. */
 struct {
@@ -76,6 +92,15 @@ struct {
     __type(key, struct edge_flow_key);
     __type(value, struct edge_flow);
 } edge_flows SEC(".maps");
+
+/* Of the flows whose requests are read; they come and go with them. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, EDGE_MAX_STREAMS);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct edge_flow_key);
+    __type(value, struct edge_stream);
+} edge_streams SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -140,11 +165,26 @@ static __always_inline struct edge_port *get_port(__u32 number)
     return bpf_map_lookup_elem(&ports, &number);
 }
 
+/* Learned, and not expired. */
+__noinline int is_leased(__u32 number, const struct abi_address *a)
+{
+    const struct edge_port *port = get_port(number);
+    const struct edge_lease *l;
+    struct abi_address key;
+
+    if (!a || !port || !(port->flags & EDGE_PORT_LEARN))
+        return 0;
+    key = *a; /* Linux 6.1 takes map keys from the stack, not from a global function's caller. */
+    l = bpf_map_lookup_elem(&leases, &key);
+    return l && l->port == number && l->epoch == port->epoch &&
+           bpf_ktime_get_coarse_ns() < l->expires_ns;
+}
+
 static __always_inline int is_own(__u32 number, const struct abi_address *a)
 {
     struct edge_own key = {.port = number, .address = *a};
 
-    return bpf_map_lookup_elem(&own, &key) != NULL;
+    return bpf_map_lookup_elem(&own, &key) || is_leased(number, a);
 }
 
 static __always_inline int is_own_mac(__u32 number, const __u8 mac[6])

@@ -3,17 +3,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/number.h"
+#include "cli/agree.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/load.h"
+#include "cli/upload.h"
 #include "sys/tree.h"
-
-enum { SHOWN_LINES = 20 }; /* Of what a change means, before the question. */
 
 /* ---- apply ---- */
 
@@ -29,29 +28,6 @@ static const struct option_spec apply_options[] = {
     {"yes", 'y', NULL, "do not ask, also on a terminal"},
     {"force", 0, "REASON", "override failing tests and proofs; goes to the audit"},
 };
-
-/* The files of a path as the API takes them. */
-static int add_files(json_t *list, const char *path)
-{
-    CLEANUP(tree_done) struct tree tree = TREE_INIT;
-    const char *failed = path;
-    int r = tree_read(&tree, path, SOURCE_FILES, SOURCE_MAX, &failed);
-
-    if (r < 0)
-        return complain_file(failed, r);
-    for (size_t i = 0; i < tree.n; i++) {
-        const struct buf *data = &tree.files[i].data;
-        json_t *text = json_stringn(buf_str(data), data->size), *file;
-
-        if (!text)
-            return complain(EXIT_INVALID, "%s: error E-TEXT: not UTF-8", tree.files[i].path);
-        file = json_pack("{s:s,s:o}", "name", tree.files[i].path, "text", text);
-        if (!file)
-            return complain(EXIT_INVALID, "the name of a file is not UTF-8");
-        (void)json_array_append_new(list, file);
-    }
-    return EXIT_OK;
-}
 
 /* How it shall be done. */
 static int add_options(const struct invocation *in, json_t *body)
@@ -79,9 +55,9 @@ static int change_body(const struct invocation *in, json_t *body)
 
     (void)json_object_set_new(body, "files", in->n_args ? files : second);
     for (size_t i = 0; r == EXIT_OK && i < in->n_args; i++)
-        r = add_files(files, in->args[i]);
+        r = upload_files(files, in->args[i]);
     if (r == EXIT_OK && inventory)
-        r = add_files(second, inventory);
+        r = upload_files(second, inventory);
     if (in->n_args && inventory)
         (void)json_object_set_new(body, "inventory", second);
     else
@@ -91,44 +67,15 @@ static int change_body(const struct invocation *in, json_t *body)
 
 static int send_change(const struct invocation *in, const json_t *body, struct answer *a)
 {
-    return client_ask(in, "PUT", in->n_args ? "/api/v1/policy" : "/api/v1/inventory", body,
-                      invocation_value(in, "base"), a);
+    const char *base = invocation_value(in, "base");
+
+    if (!base && !json_object_get(body, "base"))
+        base = "*"; /* Whatever is in force: he did not say. */
+    return client_ask(in, "PUT", in->n_args ? "/api/v1/policy" : "/api/v1/inventory", body, base,
+                      a);
 }
 
 /* ---- what it would mean, and the question ---- */
-
-/* At most 'max' changes; what they do to the reach of groups (text/meaning.h) is told in any case.
- */
-static void print_meaning(FILE *f, const char *text, size_t max)
-{
-    const char *reach = strstr(text, "\n> ");
-    CLEANUP(buf_done) struct buf changes = BUF_INIT;
-    size_t left;
-
-    buf_add(&changes, text, reach ? (size_t)(reach + 1 - text) : strlen(text));
-    left = print_lines(f, buf_str(&changes), max);
-    if (left)
-        (void)fprintf(f, "… and %zu more; --dry-run shows all\n", left);
-    if (reach)
-        (void)print_lines(f, reach + 1, SIZE_MAX);
-}
-
-/* Only "y" and "yes" are yes; so is the end of the input not. */
-static bool is_agreed(FILE *f)
-{
-    char *line = NULL;
-    size_t room = 0;
-    bool yes;
-
-    (void)fprintf(f, "Apply? [y/N] ");
-    (void)fflush(f);
-    yes = getline(&line, &room, stdin) > 0;
-    if (yes)
-        line[strcspn(line, "\r\n")] = 0;
-    yes = yes && (strcasecmp(line, "y") == 0 || strcasecmp(line, "yes") == 0);
-    free(line);
-    return yes;
-}
 
 /* Shows at a terminal what the change would mean, and asks.  What was shown is what is applied: the
  * versions compared with become the base of 'body'. */
@@ -144,7 +91,7 @@ static int ask_first(const struct invocation *in, json_t *body)
     if (r != EXIT_OK)
         return r;
     (void)json_object_set(body, "base", json_object_get(a.json, "base"));
-    print_meaning(f, text_of(a.json, "diff_text"), SHOWN_LINES);
+    print_meaning(f, text_of(a.json, "diff_text"), AGREE_LINES);
     if (is_agreed(f))
         return EXIT_OK;
     return complain(EXIT_DIFFERS, "nothing was applied");
@@ -158,7 +105,7 @@ struct progress {
 static int look(const struct invocation *in, json_int_t revision, struct progress *p, bool tell)
 {
     CLEANUP(answer_done) struct answer a = {.json = NULL};
-    int r = client_ask(in, "GET", "/api/v1/enforcers", NULL, NULL, &a);
+    int r = client_ask_list(in, "/api/v1/enforcers", &a);
     const json_t *e;
     size_t i;
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/pack.h"
 #include "sys/file.h"
 
 enum { MAX_ANSWER = 64 << 20, TIMEOUT_S = 90, MAX_TOKEN = 4096 };
@@ -28,6 +29,25 @@ void url_add(struct buf *url, const char *text)
             buf_putc(url, *text);
         else
             buf_printf(url, "%%%02X", (unsigned char)*text);
+}
+
+void url_add_options(struct buf *url, const struct invocation *in, const char *const names[],
+                     size_t n)
+{
+    bool has_query = strchr(buf_str(url), '?') != NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *value = invocation_value(in, names[i]);
+
+        if (!value)
+            continue;
+        buf_printf(url, "%c%s", has_query ? '&' : '?', names[i]);
+        if (value[0]) { /* A flag has none. */
+            buf_putc(url, '=');
+            url_add(url, value);
+        }
+        has_query = true;
+    }
 }
 
 static const char *setting(const struct invocation *in, const char *option, const char *variable)
@@ -168,7 +188,7 @@ static void print_findings(const json_t *findings)
     }
 }
 
-static int judge(const struct answer *a)
+int client_judge(const struct answer *a)
 {
     if (!a->is_repeat || a->status >= 400)
         print_findings(json_object_get(a->json, "findings"));
@@ -180,7 +200,8 @@ static int judge(const struct answer *a)
 }
 
 static CURLcode perform(CURL *curl, const char *method, const char *url, const char *bearer,
-                        const char *if_match, const char *body, struct buf *text, struct answer *a)
+                        const char *if_match, const struct buf *body, struct buf *text,
+                        struct answer *a)
 {
     CLEANUP(buf_done) struct buf condition = BUF_INIT;
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
@@ -194,6 +215,8 @@ static CURLcode perform(CURL *curl, const char *method, const char *url, const c
         buf_printf(&condition, "If-Match: %s", if_match);
         headers = curl_slist_append(headers, condition.data);
     }
+    if (pack_is_packed(body))
+        headers = curl_slist_append(headers, "Content-Encoding: gzip");
     (void)curl_easy_setopt(curl, CURLOPT_URL, url);
     (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -204,9 +227,9 @@ static CURLcode perform(CURL *curl, const char *method, const char *url, const c
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, text);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
     (void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, a);
-    if (body) {
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+    if (body->size) {
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->size);
     }
     code = curl_easy_perform(curl);
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
@@ -221,7 +244,7 @@ int client_ask(const struct invocation *in, const char *method, const char *path
     CLEANUP(buf_done) struct buf url = BUF_INIT;
     CLEANUP(buf_done) struct buf bearer = BUF_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(free_voidp) char *body_text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    CLEANUP(buf_done) struct buf body_text = BUF_INIT;
     struct answer a = {.is_repeat = ret_a->is_repeat};
     const char *where = "";
     CURL *curl = curl_easy_init();
@@ -236,18 +259,66 @@ int client_ask(const struct invocation *in, const char *method, const char *path
         return r;
     }
     buf_puts(&url, path);
-    code = perform(curl, method, buf_str(&url), buf_str(&bearer), if_match, body_text, &text, &a);
+    pack_body(body, &body_text);
+    code = perform(curl, method, buf_str(&url), buf_str(&bearer), if_match, &body_text, &text, &a);
     curl_easy_cleanup(curl);
     if (code != CURLE_OK || a.status == 0)
         return unreachable(where, curl_easy_strerror(code));
     a.json = json_loadb(buf_str(&text), text.size, JSON_DECODE_ANY, NULL);
-    r = judge(&a);
+    r = client_judge(&a);
     if (r != EXIT_OK) {
         answer_done(&a);
         return r;
     }
     *ret_a = a;
     return EXIT_OK;
+}
+
+/* ---- lists ---- */
+
+/* Where a page has its items; NULL: the answer is no page. */
+static json_t *items_of(const json_t *page)
+{
+    json_t *items = json_object_get(page, "items");
+
+    if (!json_object_get(page, "next"))
+        return NULL;
+    return items ? items : json_object_get(page, "rules");
+}
+
+static int ask_next(const struct invocation *in, const char *path, const char *next,
+                    struct answer *ret_a)
+{
+    CLEANUP(buf_done) struct buf url = BUF_INIT;
+
+    buf_printf(&url, "%s%ccursor=", path, strchr(path, '?') ? '&' : '?');
+    url_add(&url, next);
+    return client_ask(in, "GET", buf_str(&url), NULL, NULL, ret_a);
+}
+
+int client_ask_list(const struct invocation *in, const char *path, struct answer *ret_a)
+{
+    int r = client_ask(in, "GET", path, NULL, NULL, ret_a);
+    json_t *items = r == EXIT_OK ? items_of(ret_a->json) : NULL;
+    CLEANUP(free_voidp) char *next = items ? xstrdup(text_of(ret_a->json, "next")) : NULL;
+
+    if (!items)
+        return r;
+    while (r == EXIT_OK && next[0]) {
+        CLEANUP(answer_done) struct answer page = {.json = NULL};
+
+        r = ask_next(in, path, next, &page);
+        (void)json_array_extend(items, items_of(page.json));
+        free(next);
+        next = xstrdup(text_of(page.json, "next"));
+    }
+    (void)json_object_del(ret_a->json, "next");
+    if (json_object_get(ret_a->json, "items")) {
+        (void)json_incref(items);
+        json_decref(ret_a->json);
+        ret_a->json = items;
+    }
+    return r;
 }
 
 /* ---- printing ---- */
@@ -357,6 +428,16 @@ bool wants_document(const struct invocation *in)
     return in->output == OUTPUT_JSON || in->output == OUTPUT_YAML;
 }
 
+void print_answer(const struct invocation *in, json_t *answer)
+{
+    if (!wants_document(in)) {
+        (void)print_lines(stdout, text_of(answer, "text"), SIZE_MAX);
+        return;
+    }
+    (void)json_object_del(answer, "text");
+    (void)print_document(in, answer);
+}
+
 void print_json_text(const struct invocation *in, const char *text)
 {
     CLEANUP(json_decrefp) json_t *document = NULL;
@@ -444,4 +525,23 @@ void print_object(const struct invocation *in, const json_t *object)
         value_text(&cell, json_object_iter_value(iter));
         (void)printf("%-16s %s\n", json_object_iter_key(iter), buf_str(&cell));
     }
+}
+
+int client_add_scope(const struct invocation *in, json_t *body)
+{
+    const char *scope = invocation_value(in, "scope"), *equals = scope ? strchr(scope, '=') : NULL;
+    CLEANUP(free_voidp) char *label = xstrdup(scope);
+    json_t *object;
+
+    if (!scope)
+        return EXIT_OK;
+    if (equals && equals != scope && equals[1])
+        label[equals - scope] = 0;
+    object = equals ? json_pack("{s:s}", label, equals + 1) : NULL;
+    if (!object || !equals[1] || equals == scope) {
+        json_decref(object);
+        return complain(EXIT_USAGE, "--scope %s: expected LABEL=VALUE, like site=tokyo", scope);
+    }
+    (void)json_object_set_new(body, "scope", object);
+    return EXIT_OK;
 }

@@ -24,6 +24,12 @@
         "ca", 0, "FILE", "certificate of the controller's authority"                               \
     }
 
+/* For questions that can be asked of the past; put it behind CLIENT_OPTIONS. */
+#define CLIENT_AT_OPTION                                                                           \
+    {                                                                                              \
+        "at", 0, "TIME", "as of then: 2026-11-03T14:05 (UTC), or an age like 2h"                   \
+    }
+
 struct answer {
     bool is_repeat; /* Set by who asks: the findings of a good answer were told before. */
     int status;     /* Of HTTP. */
@@ -37,9 +43,24 @@ void answer_done(struct answer *a);
 int client_ask(const struct invocation *in, const char *method, const char *path,
                const json_t *body, const char *if_match, struct answer *ret_a);
 
+/* What client_ask() makes of an answer: tells the problem, and gives the exit code. */
+int client_judge(const struct answer *a);
+
+/* As client_ask() with GET, for a list: asks for page after page, and gives it whole, as an array,
+ * or as "rules" of the object that is answered. */
+int client_ask_list(const struct invocation *in, const char *path, struct answer *ret_a);
+
+/* What --scope LABEL=VALUE gives, as "scope" of the body; nothing without it.
+ * EXIT_USAGE: complained about. */
+int client_add_scope(const struct invocation *in, json_t *body);
+
 /* A field's text, "" when there is none; and its number, else 0. */
 const char *text_of(const json_t *object, const char *key);
 json_int_t number_of(const json_t *object, const char *key);
+
+/* Appends the query of the options that stand in 'names', as far as they were given. */
+void url_add_options(struct buf *url, const struct invocation *in, const char *const names[],
+                     size_t n);
 
 /* 'text' percent-encoded into a path or query. */
 void url_add(struct buf *url, const char *text);
@@ -62,6 +83,9 @@ bool wants_document(const struct invocation *in);
 
 /* Foreign text, line by line, escaped; not more than 'max'.  Returns how many are left. */
 size_t print_lines(FILE *f, const char *text, size_t max);
+
+/* An answer that has lines for people as "text": these, or the document without them. */
+void print_answer(const struct invocation *in, json_t *answer);
 
 /* As print_document(), for a document that was written as text. */
 void print_json_text(const struct invocation *in, const char *text);

@@ -5,11 +5,11 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/date.h"
 #include "base/number.h"
 #include "core/proof.h"
+#include "sys/clock.h"
 
 void loaded_done(struct loaded *l)
 {
@@ -72,7 +72,7 @@ int load(struct loaded *l, const struct invocation *in, bool tests)
     size_t errors;
     int r;
 
-    *l = (struct loaded){.d = diagnostics_new(), .now_s = time(NULL)};
+    *l = (struct loaded){.d = diagnostics_new(), .now_s = clock_unix_s()};
     if (now && date_parse_time(now, &l->now_s) < 0)
         return complain(EXIT_USAGE, "\"%s\" for --now; expected a time like 2026-11-22T12:00:00Z",
                         now);

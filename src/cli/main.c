@@ -26,11 +26,35 @@ static const struct command own_commands[] = {
 static const struct command_table own_table = {own_commands, ARRAY_SIZE(own_commands)};
 
 /* To add a file of commands, add its table here. */
+/* One a line. */
+/* clang-format off */
 static const struct command_table *const all[] = {
-    &apply_commands,  &coverage_commands, &diff_commands,        &export_commands, &format_commands,
-    &import_commands, &language_commands, &online_commands,      &own_table,       &policy_commands,
-    &prove_commands,  &template_commands, &unprotected_commands, &why_commands,
+    &account_commands,
+    &apply_commands,
+    &draft_commands,
+    &coverage_commands,
+    &diff_commands,
+    &drill_commands,
+    &export_commands,
+    &flows_commands,
+    &flows_import_commands,
+    &format_commands,
+    &history_commands,
+    &hygiene_commands,
+    &import_commands,
+    &language_commands,
+    &online_commands,
+    &operations_commands,
+    &own_table,
+    &policy_commands,
+    &prove_commands,
+    &template_commands,
+    &timeline_commands,
+    &try_commands,
+    &unprotected_commands,
+    &why_commands,
 };
+/* clang-format on */
 
 enum { N_TABLES = ARRAY_SIZE(all) };
 

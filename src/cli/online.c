@@ -25,116 +25,33 @@ static int run_status(const struct invocation *in)
     return r;
 }
 
-/* ---- flows ---- */
-
-static const struct option_spec flows_options[] = {
-    CLIENT_OPTIONS,
-    {"since", 0, "TIME", "last seen since: 5m, or 2026-11-22T10:00:00Z"},
-    {"follow", 'f', NULL, "go on with new ones until interrupted"},
-    {"from", 0, "NAME", "from this endpoint or address"},
-    {"to", 0, "NAME", "to this endpoint or address"},
-    {"verdict", 0, "VERDICT", "allow, deny or would-deny"},
-    {"denied", 0, NULL, "only denied and would-be denied"},
-    {"max", 0, "N", "at most N at once (default 200)"},
-};
-
-static void flows_path(const struct invocation *in, json_int_t after, struct buf *path)
-{
-    static const char *const passed[] = {"since", "from", "to", "verdict", "max"};
-
-    buf_puts(path, "/api/v1/flows?");
-    for (size_t i = 0; i < ARRAY_SIZE(passed); i++)
-        if (invocation_value(in, passed[i])) {
-            buf_printf(path, "%s=", passed[i]);
-            url_add(path, invocation_value(in, passed[i]));
-            buf_putc(path, '&');
-        }
-    if (invocation_value(in, "denied"))
-        buf_puts(path, "denied&");
-    if (after >= 0)
-        buf_printf(path, "after=%lld&wait&", after);
-    path->data[--path->size] = 0; /* The last '?' or '&'. */
-}
-
-static void print_flow(const json_t *f)
-{
-    CLEANUP(buf_done) struct buf line = BUF_INIT, safe = BUF_INIT;
-    const char *from = text_of(f, "from"), *to = text_of(f, "to"), *script = text_of(f, "script");
-
-    buf_printf(&line, "%s  %-10s %s -> %s %s/%lld", text_of(f, "last"), text_of(f, "verdict"),
-               from[0] ? from : text_of(f, "from_address"), to[0] ? to : text_of(f, "to_address"),
-               text_of(f, "protocol"), number_of(f, "port"));
-    buf_printf(&line, "  %s%s%s%s  %s  x%lld  %s", text_of(f, "process"), script[0] ? " " : "",
-               script, text_of(f, "process")[0] ? "" : "?", text_of(f, "user"),
-               number_of(f, "count"), text_of(f, "layer"));
-    if (text_of(f, "rule")[0])
-        buf_printf(&line, " %s", text_of(f, "rule"));
-    buf_printf(&line, "  (seen by %s, %s)", text_of(f, "reporter"), text_of(f, "direction"));
-    buf_escape(&safe, line.data, line.size, 4000);
-    (void)puts(buf_str(&safe));
-}
-
-static int show_flows(const struct invocation *in, json_int_t after, json_int_t *ret_last)
-{
-    CLEANUP(answer_done) struct answer a = {.json = NULL};
-    CLEANUP(buf_done) struct buf path = BUF_INIT;
-    const json_t *list, *f;
-    size_t i;
-    int r;
-
-    flows_path(in, after, &path);
-    r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
-    if (r != EXIT_OK)
-        return r;
-    list = json_object_get(a.json, "flows");
-    *ret_last = number_of(a.json, "last");
-    if (after >= 0 && json_array_size(list)) /* A page may end before the last. */
-        *ret_last = number_of(json_array_get(list, json_array_size(list) - 1), "number");
-    if (!invocation_value(in, "follow") && print_document(in, list))
-        return EXIT_OK;
-    json_array_foreach(list, i, f)
-    {
-        if (in->output == OUTPUT_JSON) {
-            (void)json_dumpf(f, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-            (void)putchar('\n');
-        } else {
-            print_flow(f);
-        }
-    }
-    (void)fflush(stdout);
-    return EXIT_OK;
-}
-
-static int run_flows(const struct invocation *in)
-{
-    json_int_t last = 0;
-    int r = show_flows(in, -1, &last);
-
-    while (r == EXIT_OK && invocation_value(in, "follow"))
-        r = show_flows(in, last, &last);
-    return r;
-}
-
 /* ---- lists and single things ---- */
 
 static int ask_path(const struct invocation *in, const char *head, const char *name,
                     const char *tail, const char *method, const json_t *body, struct answer *ret_a)
 {
+    static const char *const at[] = {"at"};
     CLEANUP(buf_done) struct buf path = BUF_INIT;
 
     buf_puts(&path, head);
     if (name)
         url_add(&path, name);
     buf_puts(&path, tail);
+    url_add_options(&path, in, at, ARRAY_SIZE(at));
     return client_ask(in, method, buf_str(&path), body, NULL, ret_a);
 }
 
 static int show_list(const struct invocation *in, const char *path, const struct column *columns,
                      size_t n)
 {
+    static const char *const at[] = {"at"};
     CLEANUP(answer_done) struct answer a = {.json = NULL};
-    int r = client_ask(in, "GET", path, NULL, NULL, &a);
+    CLEANUP(buf_done) struct buf url = BUF_INIT;
+    int r;
 
+    buf_puts(&url, path);
+    url_add_options(&url, in, at, ARRAY_SIZE(at));
+    r = client_ask_list(in, buf_str(&url), &a);
     if (r == EXIT_OK)
         print_table(in, a.json, columns, n);
     return r;
@@ -157,10 +74,23 @@ static int run_enforcer_list(const struct invocation *in)
         {"STATE", "state", false},      {"WANTED", "wanted", false},
         {"RUNNING", "running", false},  {"LAST RESULT", "last_result", false},
         {"ADDRESS", "address", true},   {"KERNEL", "kernel", true},
-        {"SOFTWARE", "software", true}, {"LOST", "lost_events", true},
+        {"SOFTWARE", "software", true}, {"LOST", "lost_flows", true},
     };
 
     return show_list(in, "/api/v1/enforcers", columns, ARRAY_SIZE(columns));
+}
+
+static int run_exporters(const struct invocation *in)
+{
+    static const struct column columns[] = {
+        {"NAME", "name", false},          {"ADDRESS", "address", false},
+        {"BELIEVED", "believed", false},  {"KIND", "kind", false},
+        {"TEMPLATES", "templates", true}, {"RECORDS", "records", false},
+        {"LOST", "lost", false},          {"REFUSED", "refused", false},
+        {"MALFORMED", "malformed", true}, {"LAST SEEN", "last_seen", false},
+    };
+
+    return show_list(in, "/api/v1/exporters", columns, ARRAY_SIZE(columns));
 }
 
 static int run_enforcer_show(const struct invocation *in)
@@ -212,7 +142,9 @@ static int run_notices(const struct invocation *in)
 static const struct option_spec policy_show_options[] = {
     CLIENT_OPTIONS,
     {"version", 0, "N", "an older version"},
+    CLIENT_AT_OPTION,
 };
+static const struct option_spec at_options[] = {CLIENT_OPTIONS, CLIENT_AT_OPTION};
 
 static int run_policy_show(const struct invocation *in)
 {
@@ -284,7 +216,9 @@ static int run_release(const struct invocation *in)
 static const struct option_spec token_options[] = {
     CLIENT_OPTIONS,
     {"valid", 0, "TIME", "how long (default 1h; for api 90d)"},
-    {"role", 0, "ROLE", "of an API token: admin or viewer"},
+    {"role", 0, "ROLE",
+     "of an API token: viewer, auditor, operator, editor, approver, admin, scraper"},
+    {"scope", 0, "LABEL=VALUE", "of an API token: only endpoints with this label"},
 };
 
 static int new_token(const struct invocation *in, json_t *body)
@@ -324,15 +258,16 @@ static int run_token_api(const struct invocation *in)
     json_t *body = json_pack("{s:s,s:s,s:s}", "kind", "api", "name", in->args[0], "role",
                              role ? role : "viewer");
 
-    return body ? new_token(in, body) : complain(EXIT_USAGE, "the name must be UTF-8");
+    if (!body)
+        return complain(EXIT_USAGE, "the name must be UTF-8");
+    return client_add_scope(in, body) == EXIT_OK ? new_token(in, body) : EXIT_USAGE;
 }
 
 static int run_token_list(const struct invocation *in)
 {
     static const struct column columns[] = {
-        {"ID", "id", false},           {"KIND", "kind", false}, {"ENDPOINT", "endpoint", false},
-        {"NAME", "name", false},       {"ROLE", "role", false}, {"USED", "used", false},
-        {"EXPIRES", "expires", false},
+        {"ID", "id", false},     {"KIND", "kind", false}, {"ENDPOINT", "endpoint", false},
+        {"NAME", "name", false}, {"ROLE", "role", false}, {"EXPIRES", "expires", false},
     };
 
     return show_list(in, "/api/v1/tokens", columns, ARRAY_SIZE(columns));
@@ -397,29 +332,28 @@ static int run_control(const struct invocation *in)
     return r;
 }
 
-#define SIMPLE(words, arguments_, summary_, n_min, n_max, run_)                                    \
+#define SIMPLE_WITH(options_, words, arguments_, summary_, n_min, n_max, run_)                     \
     {                                                                                              \
         .name = words, .arguments = arguments_, .summary = summary_, .help = summary_ ".",         \
-        COMMAND_OPTIONS(only_client), .min_args = n_min, .max_args = n_max, .run = run_            \
+        COMMAND_OPTIONS(options_), .min_args = n_min, .max_args = n_max, .run = run_               \
     }
+#define SIMPLE(words, arguments_, summary_, n_min, n_max, run_)                                    \
+    SIMPLE_WITH(only_client, words, arguments_, summary_, n_min, n_max, run_)
 
 static const struct command commands[] = {
     SIMPLE("status", "", "revision, enforcers, what awaits confirmation", 0, 0, run_status),
-    {.name = "flows",
-     .arguments = "",
-     .summary = "connections that agents have reported",
-     .help = "Names, program, user, verdict, layer and rule of each, oldest first.",
-     COMMAND_OPTIONS(flows_options),
-     .run = run_flows},
     SIMPLE("notices", "", "what agents noticed: tampering, replaced programs", 0, 0, run_notices),
     SIMPLE("enforcer list", "", "wanted and running revision and state of each enforcer", 0, 0,
            run_enforcer_list),
     SIMPLE("enforcer show", "NAME", "all that is known of one enforcer", 1, 1, run_enforcer_show),
     SIMPLE("enforcer control", "NAME report|verify|resync [COUNT]", "ask one agent to do something",
            2, 3, run_control),
-    SIMPLE("endpoint", "[NAME]", "endpoints with groups, labels and trust", 0, 1, run_endpoint),
-    SIMPLE("group", "[NAME]", "groups and their members", 0, 1, run_group),
-    SIMPLE("service", "", "named services", 0, 0, run_service),
+    SIMPLE("exporters", "", "network gear that tells flows, and what of it is lost or refused", 0,
+           0, run_exporters),
+    SIMPLE_WITH(at_options, "endpoint", "[NAME]", "endpoints with groups, labels and trust", 0, 1,
+                run_endpoint),
+    SIMPLE_WITH(at_options, "group", "[NAME]", "groups and their members", 0, 1, run_group),
+    SIMPLE_WITH(at_options, "service", "", "named services", 0, 0, run_service),
     {.name = "policy show",
      .arguments = "",
      .summary = "the policy in force, or an older one",

@@ -46,7 +46,7 @@ static int prove_all(const struct invocation *in, const struct policy *p, const 
     size_t held = 0;
 
     if (wants_document(in)) {
-        held = proof_report_all_json(&b, h);
+        held = proof_report_all_json(&b, h, NULL);
         print_json_text(in, buf_str(&b));
         return held == p->n_proofs ? EXIT_OK : EXIT_DIFFERS;
     }

@@ -11,7 +11,9 @@
 
 #define REASON_OPTION                                                                              \
     {                                                                                              \
-        "reason", 0, "LIST", "only these: no-enforcer, agent-only, plain-switch"                   \
+        "reason", 0, "LIST",                                                                       \
+            "only these: no-enforcer, agent-only, plain-switch, "                                  \
+            "guessed-identity"                                                                     \
     }
 
 static int load_for(struct loaded *l, const struct invocation *in)
@@ -44,8 +46,8 @@ static int read_reasons(const struct invocation *in, unsigned *ret)
     *ret = UNPROTECTED_ALL;
     if (list && unprotected_reasons_parse(list, ret) < 0)
         return complain(EXIT_USAGE,
-                        "\"%s\" for --reason; expected a list of no-enforcer, agent-only and "
-                        "plain-switch",
+                        "\"%s\" for --reason; expected a list of no-enforcer, agent-only, "
+                        "plain-switch and guessed-identity",
                         list);
     return EXIT_OK;
 }
@@ -64,7 +66,7 @@ static int run_policy_unprotected(const struct invocation *in)
     if (r != EXIT_OK)
         return r;
     assert(l.world);
-    if (unprotected_new(l.world, &u) < 0)
+    if (unprotected_new(l.world, NULL, &u) < 0)
         return complain(EXIT_INVALID, "too many kinds of endpoints to ask about all pairs (%d)",
                         UNPROTECTED_MAX_ASKED);
     pairs = wants_document(in) ? unprotected_report_json(&b, u, reasons)
@@ -94,8 +96,7 @@ static int run_unprotected(const struct invocation *in)
     r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
     if (r != EXIT_OK)
         return r;
-    if (!print_document(in, a.json))
-        (void)print_lines(stdout, text_of(a.json, "text"), SIZE_MAX);
+    print_answer(in, a.json);
     json_array_foreach(json_object_get(a.json, "reasons"), i, x) pairs += number_of(x, "pairs");
     return pairs ? EXIT_DIFFERS : EXIT_OK;
 }
@@ -139,8 +140,8 @@ static int run_endpoint_show(const struct invocation *in)
     url_add(&path, in->args[0]);
     buf_puts(&path, "/if-owned");
     r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
-    if (r == EXIT_OK && !print_document(in, a.json))
-        (void)print_lines(stdout, text_of(a.json, "text"), SIZE_MAX);
+    if (r == EXIT_OK)
+        print_answer(in, a.json);
     return r;
 }
 

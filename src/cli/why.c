@@ -113,15 +113,18 @@ static int exit_of(bool known, bool denied)
 static int run_why(const struct invocation *in)
 {
     CLEANUP(answer_done) struct answer a = {.json = NULL};
+    static const char *const times[] = {"at", "revision"};
     CLEANUP(json_decrefp) json_t *query = json_object();
+    CLEANUP(buf_done) struct buf path = BUF_INIT;
     int r = read_question(in, in->args, in->n_args, query);
 
+    buf_puts(&path, "/api/v1/why");
+    url_add_options(&path, in, times, ARRAY_SIZE(times));
     if (r == EXIT_OK)
-        r = client_ask(in, "POST", "/api/v1/why", query, NULL, &a);
+        r = client_ask(in, "POST", buf_str(&path), query, NULL, &a);
     if (r != EXIT_OK)
         return r;
-    if (!print_document(in, a.json))
-        (void)print_lines(stdout, text_of(a.json, "text"), SIZE_MAX);
+    print_answer(in, a.json);
     return exit_of(json_is_true(json_object_get(a.json, "known")),
                    strcmp(text_of(a.json, "verdict"), "deny") == 0);
 }
@@ -169,7 +172,11 @@ static int run_policy_why(const struct invocation *in)
     return r == EXIT_OK ? answer(in, &l, question) : r;
 }
 
-static const struct option_spec why_options[] = {CLIENT_OPTIONS, WHY_OPTIONS};
+static const struct option_spec why_options[] = {
+    CLIENT_OPTIONS,
+    CLIENT_AT_OPTION,
+    {"revision", 0, "N", "as of this revision, which every flow carries"},
+    WHY_OPTIONS};
 static const struct option_spec policy_why_options[] = {
     {"inventory", 'i', "FILE", "endpoints and users; a file or a folder"},
     {"now", 0, "TIME", "judge at this time (RFC 3339) instead of now"},
@@ -179,7 +186,9 @@ static const struct command commands[] = {
     {.name = "why",
      .arguments = "FROM TO SERVICE",
      .summary = "the verdict for a connection, its reasons, and what would change it",
-     .help = WHY_HELP,
+     .help = WHY_HELP "\n\nWith --at or --revision it is the verdict of then, with the policy, "
+                      "the addresses and the\ntrust of then; the last line says whether today "
+                      "differs.",
      COMMAND_OPTIONS(why_options),
      .max_args = 3,
      .run = run_why},

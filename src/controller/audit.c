@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/date.h"
 #include "controller/json.h"
+#include "sys/clock.h"
 
 enum { KEY_SIZE = 32, BATCH = 500 };
 
@@ -67,7 +67,7 @@ int audit_add(struct store *s, struct store_transaction *t, const struct audit_e
         return r;
     entry =
         json_pack("{s:I,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:s}", "seq", as_json((int64_t)seq + 1), "time",
-                  date_format_time((int64_t)time(NULL), when), "actor", text(e->actor), "action",
+                  date_format_time(clock_unix_s(), when), "actor", text(e->actor), "action",
                   text(e->action), "object", text(e->object), "detail", text(e->detail), "before",
                   text(e->before), "after", text(e->after), "prev", prev);
     bytes = entry ? json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS) : NULL;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "controller/audit.h"
 #include "controller/json.h"
+#include "controller/timeline.h"
 #include "controller/versions.h"
 #include "core/lint.h"
 #include "core/proof.h"
@@ -27,19 +28,10 @@ struct desired {
     struct compiled *compiled;
     struct world *world; /* Of the current generation; NULL: nobody has asked yet. */
     uint64_t world_revision;
+    struct timeline *timeline;
     struct desired_listener listeners[MAX_LISTENERS];
     size_t n_listeners;
 };
-
-static void generation_free(struct generation *g)
-{
-    if (!g)
-        return;
-    inventory_free(g->inventory);
-    policy_free(g->policy);
-    free(g);
-}
-DEFINE_CLEANUP(struct generation, generation_free)
 
 void desired_free(struct desired *d)
 {
@@ -48,6 +40,7 @@ void desired_free(struct desired *d)
     world_free(d->world);
     generation_free(d->current);
     compiled_free(d->compiled);
+    timeline_free(d->timeline);
     free(d);
 }
 
@@ -76,6 +69,16 @@ struct compiled *desired_compiled(const struct desired *d)
 const struct desired_head *desired_head(const struct desired *d)
 {
     return &d->head;
+}
+
+const struct timeline *desired_timeline(const struct desired *d)
+{
+    return d->timeline;
+}
+
+struct store *desired_store(const struct desired *d)
+{
+    return d->store;
 }
 
 static void forget_world(struct desired *d)
@@ -125,18 +128,35 @@ static int read_generation(struct desired *d, const struct version_files *policy
                            const struct version_files *inventory, struct diagnostics *diagnostics,
                            struct generation **ret_g)
 {
-    CLEANUP(generation_freep) struct generation *g = xcalloc(1, sizeof(*g));
-    int r, r2;
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    int r = generation_read(policy, inventory, diagnostics, &g);
 
+    if (r == 0)
+        r = overlay_trust(d, g->inventory);
+    if (r == 0)
+        *ret_g = TAKE_PTR(g);
+    return r;
+}
+
+/* As read_generation(), of a change.  What it does not change is not read again: the inventory of a
+ * large enterprise takes longer than all the rest of a change of policy.  It stays the current
+ * generation's until swap_in(). */
+static int read_change(struct desired *d, const struct desired_change *c,
+                       const struct version_files *policy, const struct version_files *inventory,
+                       struct diagnostics *diagnostics, struct generation **ret_g)
+{
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    int r;
+
+    if (c->inventory || !d->current)
+        return read_generation(d, policy, inventory, diagnostics, ret_g);
+    g = xcalloc(1, sizeof(*g));
+    g->inventory = d->current->inventory;
+    g->borrows_inventory = true;
     r = policy_read(policy->sources, policy->n, diagnostics, &g->policy);
-    r2 = inventory_read(inventory->sources, inventory->n, diagnostics, &g->inventory);
-    if (r < 0 || r2 < 0)
-        return r < 0 ? r : r2;
-    r = overlay_trust(d, g->inventory);
-    if (r < 0)
-        return r;
-    *ret_g = TAKE_PTR(g);
-    return 0;
+    if (r == 0)
+        *ret_g = TAKE_PTR(g);
+    return r;
 }
 
 /* Whether a person may want this, and for a dry run what it would mean. */
@@ -232,6 +252,26 @@ static int commit(struct desired *d, struct store_transaction *t, const struct d
     return 0;
 }
 
+/* The same for a head with a new revision, which has an instant; 'trusted' says whose trust it
+ * changed, who did that and why; NULL: nobody's. */
+static int commit_revision(struct desired *d, struct store_transaction *t,
+                           const struct desired_head *head, int64_t now_s,
+                           const struct timeline_event *trusted)
+{
+    struct timeline_event e = trusted ? *trusted : (struct timeline_event){.endpoint = NULL};
+    int r;
+
+    e.revision = head->revision;
+    e.time_s = now_s;
+    e.policy = head->policy;
+    e.inventory = head->inventory;
+    timeline_put(d->timeline, t, &e);
+    r = commit(d, t, head);
+    if (r == 0)
+        timeline_add(d->timeline, &e);
+    return r;
+}
+
 /* What was changed in the compiled policy is in force as 'revision' now. */
 static void tell(struct desired *d)
 {
@@ -254,6 +294,10 @@ static void commit_compiled(struct desired *d, int64_t now_s)
 static void swap_in(struct desired *d, struct generation *g, struct compiled **tried, int64_t now_s)
 {
     forget_world(d);
+    if (g->borrows_inventory) {
+        g->borrows_inventory = false;
+        d->current->inventory = NULL;
+    }
     generation_free(d->current);
     d->current = g;
     if (d->compiled) {
@@ -295,7 +339,7 @@ static int renew(struct desired *d, struct desired_head head, int64_t now_s,
     if (r < 0)
         return r;
     *ret_what = "the store does not take the new revision";
-    r = commit(d, t, &head);
+    r = commit_revision(d, t, &head, now_s, NULL);
     if (r < 0)
         return r;
     swap_in(d, TAKE_PTR(g), &tried, now_s);
@@ -339,9 +383,14 @@ int desired_open(struct store *s, const struct program_lifeline *lifeline, size_
 
     d->store = s;
     d->n_lifeline = n_lifeline < PROGRAM_MAX_LIFELINE ? n_lifeline : PROGRAM_MAX_LIFELINE;
-    memcpy(d->lifeline, lifeline, d->n_lifeline * sizeof(*lifeline));
+    if (d->n_lifeline)
+        memcpy(d->lifeline, lifeline, d->n_lifeline * sizeof(*lifeline));
     *ret_what = "desired/head cannot be read";
     r = get_head(d);
+    if (r < 0)
+        return r;
+    *ret_what = "the timeline cannot be read";
+    r = timeline_open(s, &d->timeline);
     if (r < 0)
         return r;
     if (d->head.confirm_revision && now_s >= d->head.confirm_deadline_s) {
@@ -399,11 +448,14 @@ static void documents_done(struct documents *x)
     version_files_done(&x->inventory);
 }
 
-static int get_documents(struct desired *d, const struct desired_change *c, struct documents *x)
+/* Without 'with_inventory' that one stays empty, unless the change is about it: megabytes that a
+ * change of policy does not look at. */
+static int get_documents(struct desired *d, const struct desired_change *c, bool with_inventory,
+                         struct documents *x)
 {
     int r = version_files_get(d->store, "policy", d->head.policy, &x->old_policy);
 
-    if (r == 0)
+    if (r == 0 && (with_inventory || c->inventory))
         r = version_files_get(d->store, "inventory", d->head.inventory, &x->old_inventory);
     if (r < 0)
         return r;
@@ -470,9 +522,9 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     o->policy = head.policy;
     o->inventory = head.inventory;
     if (r == 0)
-        r = get_documents(d, c, &x);
+        r = get_documents(d, c, !d->current, &x);
     if (r == 0)
-        r = read_generation(d, &x.policy, &x.inventory, diagnostics, &g);
+        r = read_change(d, c, &x.policy, &x.inventory, diagnostics, &g);
     if (r == 0 && g)
         r = check_generation(d, g, c, now_s, diagnostics, o);
     if (r < 0 || !g)
@@ -490,7 +542,7 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
     *ret_what = "the size of a document";
     r = add_documents(d, t, c, o, &x, &head, now_s);
     if (r == 0)
-        r = commit(d, t, &head);
+        r = commit_revision(d, t, &head, now_s, NULL);
     if (r < 0)
         return r;
     if (is_forced(o))
@@ -499,6 +551,46 @@ int desired_apply(struct desired *d, const struct desired_change *c, int64_t now
                  c->actor, o->revision, o->failed_tests, o->failed_proofs, c->force);
     swap_in(d, TAKE_PTR(g), &tried, now_s);
     return 0;
+}
+
+static int delete_rules(struct policy *p, const char *const deleted[], size_t n,
+                        const char **ret_what)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < p->n_rules; k++)
+            if (strcmp(p->rules[k].id, deleted[i]) == 0) {
+                p->rules[k].expires_s = 1; /* Long ago. */
+                found = true;
+            }
+        *ret_what = deleted[i];
+        if (!found)
+            return -ENOENT;
+    }
+    return 0;
+}
+
+int desired_candidate(struct desired *d, const struct desired_change *c,
+                      const char *const deleted[], size_t n_deleted, int64_t now_s,
+                      struct diagnostics *diagnostics, struct generation **ret_g,
+                      struct compiled **ret_c, const char **ret_what)
+{
+    CLEANUP(documents_done) struct documents x = {.policy = {.document = NULL}};
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    int r = get_documents(d, c, true, &x);
+
+    *ret_what = "";
+    if (r == 0)
+        r = read_generation(d, &x.policy, &x.inventory, diagnostics, &g);
+    if (r < 0 || !g)
+        return r;
+    r = delete_rules(g->policy, deleted, n_deleted, ret_what);
+    if (r == 0)
+        r = try_to_compile(d, g, now_s, ret_c, ret_what);
+    if (r == 0)
+        *ret_g = TAKE_PTR(g);
+    return r;
 }
 
 int desired_confirm(struct desired *d, const char *actor)
@@ -550,7 +642,7 @@ int desired_roll_back(struct desired *d, uint64_t version, const struct desired_
     return desired_apply(d, &c, now_s, diagnostics, o, ret_what);
 }
 
-/* What was changed in the compiled policy, or the time alone, becomes a revision. */
+/* Time has changed what the policy means: that is a revision, too. */
 static int next_revision(struct desired *d, int64_t now_s)
 {
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
@@ -558,7 +650,7 @@ static int next_revision(struct desired *d, int64_t now_s)
     int r;
 
     head.revision++;
-    r = commit(d, t, &head);
+    r = commit_revision(d, t, &head, now_s, NULL);
     if (r == 0)
         commit_compiled(d, now_s);
     return r;
@@ -586,7 +678,12 @@ static int commit_trust(struct desired *d, const struct endpoint *e, enum trust 
                                         .object = object,
                                         .detail = reason});
     head.trust_sequence++;
-    return r < 0 ? r : commit(d, t, &head);
+    head.revision++;
+    return r < 0 ? r
+                 : commit_revision(
+                       d, t, &head, now_s,
+                       &(struct timeline_event){
+                           .endpoint = e->name, .trust = trust, .actor = actor, .comment = reason});
 }
 
 int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust, const char *reason,
@@ -610,9 +707,7 @@ int desired_set_trust(struct desired *d, const char *endpoint, enum trust trust,
     forget_world(d);
     (void)inventory_set_trust(d->current->inventory, endpoint, trust);
     (void)compiled_set_trust(d->compiled, endpoint, trust);
-    r = next_revision(d, now_s);
-    if (r < 0) /* The state is stored and was sent; the program follows with the next change. */
-        log_err("trust of %s: changed, but no new revision now: %s", endpoint, strerror(-r));
+    commit_compiled(d, now_s);
     *ret_revision = d->head.revision;
     return 0;
 }
@@ -646,16 +741,14 @@ int desired_versions(struct desired *d, const char *what, json_t **ret_array)
 /* What 'version' says, over the inventory and the trust states in force. */
 static int old_generation(struct desired *d, uint64_t version, struct generation **ret_g)
 {
-    CLEANUP(version_files_done) struct version_files policy = {.document = NULL};
-    CLEANUP(version_files_done) struct version_files inventory = {.document = NULL};
-    CLEANUP(diagnostics_freep) struct diagnostics *ignored = diagnostics_new();
-    int r = version_files_get(d->store, "policy", version, &policy);
+    CLEANUP(generation_freep) struct generation *g = NULL;
+    int r = generation_get(d->store, version, d->head.inventory, &g);
 
     if (r == 0)
-        r = version_files_get(d->store, "inventory", d->head.inventory, &inventory);
+        r = overlay_trust(d, g->inventory);
     if (r == 0)
-        r = read_generation(d, &policy, &inventory, ignored, ret_g);
-    return r == -EBADMSG ? -EUCLEAN : r;
+        *ret_g = TAKE_PTR(g);
+    return r;
 }
 
 int desired_compare(struct desired *d, uint64_t from, uint64_t to, int64_t now_s,

@@ -12,7 +12,8 @@
  *
  * The revision rises with every change: a new policy or inventory, a trust state, a rule that
  * expired, a rollback, and each start of the daemon (numbers inside a program are only comparable
- * within one run).  A version is the revision at which it was applied.
+ * within one run).  A version is the revision at which it was applied.  Each revision is an event
+ * of the timeline (timeline.h), so that the past can be asked.
  *
  * Commit-confirm
  * ==============
@@ -37,6 +38,8 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "controller/generation.h"
+#include "controller/timeline.h"
 #include "core/compile.h"
 #include "core/diagnostics.h"
 #include "core/model.h"
@@ -49,12 +52,6 @@ enum {
 };
 
 #define DESIRED_ANY UINT64_MAX /* Whatever version is in force. */
-
-struct generation { /* What is wanted now; immutable but for trust states. */
-    uint64_t revision;
-    struct policy *policy;
-    struct inventory *inventory;
-};
 
 struct desired_head {
     uint64_t revision;
@@ -93,6 +90,10 @@ const struct generation *desired_current(const struct desired *d);
 struct compiled *desired_compiled(const struct desired *d); /* Of the current revision. */
 const struct desired_head *desired_head(const struct desired *d);
 
+/* What stood when, and the store of all versions: for past.h. */
+const struct timeline *desired_timeline(const struct desired *d);
+struct store *desired_store(const struct desired *d);
+
 /* Policy and inventory of the current revision put together, as of today: expiry counts in days.
  * Built at the first question and kept; borrowed until the next change. */
 const struct world *desired_world(struct desired *d, int64_t now_s);
@@ -124,6 +125,14 @@ void desired_outcome_done(struct desired_outcome *o);
 int desired_apply(struct desired *d, const struct desired_change *c, int64_t now_s,
                   struct diagnostics *diagnostics, struct desired_outcome *o,
                   const char **ret_what);
+
+/* What would be in force with the files of 'c', without those of its rules that 'deleted' names
+ * (they count as expired): read, compiled and the caller's; nothing is stored.  Tests, proofs and
+ * lints are not asked.  -ENOENT: '*ret_what' is no rule of it.  -EBADMSG and -E2BIG as above. */
+int desired_candidate(struct desired *d, const struct desired_change *c,
+                      const char *const deleted[], size_t n_deleted, int64_t now_s,
+                      struct diagnostics *diagnostics, struct generation **ret_g,
+                      struct compiled **ret_c, const char **ret_what);
 
 /* -ENOENT: nothing is awaited. */
 int desired_confirm(struct desired *d, const char *actor);

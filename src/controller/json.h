@@ -3,6 +3,8 @@
  * json_decrefp() */
 #pragma once
 
+#include "base/buf.h"
+
 #include <jansson.h>
 #include <stdint.h>
 
@@ -30,6 +32,18 @@ static inline json_t *json_any_text(const char *s)
     json_t *j = json_string(s ? s : "");
 
     return j ? j : json_string("?");
+}
+
+/* A report that was written twice: its object (empty, when it is none), with the words as "text".
+ */
+static inline json_t *json_of_report(const struct buf *object, const struct buf *words)
+{
+    json_t *j = json_loadb(buf_str(object), object->size, 0, NULL);
+
+    if (!j)
+        j = json_object();
+    (void)json_object_set_new(j, "text", json_any_text(buf_str(words)));
+    return j;
 }
 
 /* For json_pack("I"), which takes no other type. */

@@ -5,12 +5,17 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <zstd.h>
 
 #include "base/buf.h"
 #include "base/date.h"
 #include "controller/json.h"
 
-enum { KEY_SIZE = 96 };
+enum {
+    KEY_SIZE = 96,
+    UNPACKED_MAX = 2 * VERSION_DOCUMENT_MAX + VERSION_PLAIN_MAX, /* JSON escapes. */
+    LEVEL = 3,
+};
 
 static const char learn_all[] = "suimitsu: 1\nmode: {default: learn}\nallow: []\n";
 static const char nobody[] = "suimitsu-inventory: 1\nendpoints: {}\n";
@@ -26,6 +31,54 @@ static const char *log_key(const char *what, uint64_t version, char key[KEY_SIZE
 {
     (void)snprintf(key, KEY_SIZE, "%s-log/%016" PRIu64, what, version);
     return key;
+}
+
+/* ---- large ones ---- */
+
+static bool is_packed(const struct store_item *item)
+{
+    const unsigned char *b = (const unsigned char *)item->data;
+
+    return item->size > 4 && ((uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 |
+                              b[0]) == ZSTD_MAGICNUMBER;
+}
+
+static int unpack(const struct store_item *item, json_t **ret_document)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(item->data, item->size);
+    CLEANUP(free_voidp) char *text = NULL;
+
+    if (size > UNPACKED_MAX) /* Unknown and wrong are the largest numbers. */
+        return -EUCLEAN;
+    text = xcalloc(size + 1, 1);
+    if (ZSTD_decompress(text, size, item->data, item->size) != size)
+        return -EUCLEAN;
+    *ret_document = json_loadb(text, size, 0, NULL);
+    return *ret_document ? 0 : -EUCLEAN;
+}
+
+static void put_packed(struct store_transaction *t, const char *key, const char *text, size_t size)
+{
+    size_t room = ZSTD_compressBound(size);
+    CLEANUP(free_voidp) char *packed = xcalloc(room, 1);
+    size_t n = ZSTD_compress(packed, room, text, size, LEVEL);
+
+    if (ZSTD_isError(n))
+        abort(); /* Out of memory. */
+    store_put(t, key, packed, n);
+}
+
+void version_put_document(struct store_transaction *t, const char *key, const json_t *document)
+{
+    CLEANUP(free_voidp) char *text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+    size_t size = text ? strlen(text) : 0;
+
+    if (!text)
+        abort(); /* Out of memory. */
+    if (size > VERSION_PLAIN_MAX)
+        put_packed(t, key, text, size);
+    else
+        store_put(t, key, text, size);
 }
 
 void version_put_json(struct store_transaction *t, const char *key, const json_t *document)
@@ -82,7 +135,8 @@ int version_files_get(struct store *s, const char *what, uint64_t version,
 void version_files_borrow(struct version_files *f, const struct source *sources, size_t n)
 {
     f->sources = xcalloc(n, sizeof(*sources));
-    memcpy(f->sources, sources, n * sizeof(*sources));
+    if (n) /* Nothing may lie nowhere. */
+        memcpy(f->sources, sources, n * sizeof(*sources));
     f->n = n;
 }
 
@@ -100,16 +154,24 @@ void version_files_digest(const struct version_files *f, char digest[AUDIT_DIGES
 
 /* ---- documents ---- */
 
-int version_get(struct store *s, const char *what, uint64_t version, json_t **ret_document)
+int version_get_document(struct store *s, const char *key, json_t **ret_document)
 {
     CLEANUP(store_item_done) struct store_item item = {.key = NULL};
-    char key[KEY_SIZE];
-    int r = store_get(s, version_key(what, version, key), &item);
+    int r = store_get(s, key, &item);
 
     if (r < 0)
         return r;
+    if (is_packed(&item))
+        return unpack(&item, ret_document);
     *ret_document = json_loadb(item.data, item.size, 0, NULL);
     return *ret_document ? 0 : -EUCLEAN;
+}
+
+int version_get(struct store *s, const char *what, uint64_t version, json_t **ret_document)
+{
+    char key[KEY_SIZE];
+
+    return version_get_document(s, version_key(what, version, key), ret_document);
 }
 
 int version_list(struct store *s, const char *what, json_t **ret_array)
@@ -165,7 +227,7 @@ int version_put(struct store_transaction *t, const char *what, uint64_t version,
 
     if (!document)
         return -E2BIG;
-    version_put_json(t, version_key(what, version, key), document);
+    version_put_document(t, version_key(what, version, key), document);
     (void)json_object_del(document, "files"); /* The rest is the history's line. */
     version_put_json(t, log_key(what, version, key), document);
     return 0;

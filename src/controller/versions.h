@@ -4,6 +4,9 @@
  *     policy/<version>, inventory/<version>          {kind, version, time, actor, comment, files}
  *     policy-log/<version>, inventory-log/<version>  the same without files, for the history
  *
+ * Documents are JSON; large ones are packed by zstd, since each version of an inventory of a
+ * hundred thousand endpoints would be 14 MB else.
+ *
  * 'what' is "policy" or "inventory".  Version 0 is the built-in one, before anything was applied:
  * everything in learn mode, and nobody there. */
 #pragma once
@@ -17,8 +20,9 @@
 #include "text/policy.h"
 
 enum {
-    VERSION_HISTORY = 1000,         /* That may be looked at and gone back to. */
-    VERSION_DOCUMENT_MAX = 6 << 20, /* All files of one policy or inventory. */
+    VERSION_HISTORY = 1000,          /* That may be looked at and gone back to. */
+    VERSION_DOCUMENT_MAX = 32 << 20, /* All files of one policy or inventory. */
+    VERSION_PLAIN_MAX = 1 << 20,     /* A larger document is packed. */
 };
 
 struct version_files { /* Borrowed from the document, or from elsewhere. */
@@ -43,13 +47,18 @@ struct version_note {
     int64_t now_s;
 };
 
-/* -E2BIG: more than VERSION_DOCUMENT_MAX, or not UTF-8. */
+/* -E2BIG: more than VERSION_DOCUMENT_MAX, or not UTF-8.  The commit refuses what is more than
+ * STORE_VALUE_MAX packed. */
 int version_put(struct store_transaction *t, const char *what, uint64_t version,
                 const struct version_files *f, const struct version_note *note);
 
 /* Forgets the oldest version beyond the history, unless it is among 'used'. */
 int version_prune(struct store *s, struct store_transaction *t, const char *what,
                   const uint64_t used[], size_t n_used);
+
+/* Any document with such files, packed when it is large; as version_get(). */
+void version_put_document(struct store_transaction *t, const char *key, const json_t *document);
+int version_get_document(struct store *s, const char *key, json_t **ret_document);
 
 /* Any document, with sorted keys. */
 void version_put_json(struct store_transaction *t, const char *key, const json_t *document);

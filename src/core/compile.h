@@ -110,6 +110,36 @@ int compiled_program(struct compiled *c, const char *endpoint, struct program **
 int compiled_delta(struct compiled *c, const char *endpoint, uint64_t revision,
                    struct delta **ret_d);
 
+/* Whose deltas from one revision are the same, but for the name of the endpoint.  Those of one
+ * identity have the same program but for name, trust, and which of the addresses are their own. */
+struct compiled_kin {
+    identity_t identity;
+    enum mode mode;
+    enum trust trust;
+};
+
+/* ---- programs in parts, for those who send them to many ---- */
+
+/* Everybody's addresses: the table of each program, but without 'self'.  Borrowed until the next
+ * commit; '*ret_stamp' is another one whenever anything in it is. */
+const struct program_address *compiled_addresses(struct compiled *c, size_t *ret_n,
+                                                 uint64_t *ret_stamp);
+
+/* As compiled_program(), without addresses. */
+int compiled_program_but_addresses(struct compiled *c, const char *endpoint, struct program **ret_p,
+                                   const char **ret_what);
+
+/* What is the endpoint's own: in which rows of compiled_addresses() 'self' is set (ascending; the
+ * caller frees them), and whose kin it is.  Costs as many searches as it has addresses.
+ * -ENOENT: no such endpoint. */
+int compiled_own(struct compiled *c, const char *endpoint, struct compiled_kin *ret_kin,
+                 uint32_t **ret_rows, size_t *ret_n);
+
+/* True: the delta that compiled_delta() makes of these is that of all of its kin.  False: it is its
+ * own, since its identity changed or its own addresses are in it; or there is none. */
+bool compiled_delta_kin(const struct compiled *c, const char *endpoint, uint64_t revision,
+                        struct compiled_kin *ret_kin);
+
 /* The next instant at which a rule expires; MODEL_NEVER_EXPIRES: never. */
 int64_t compiled_next_change(const struct compiled *c);
 

@@ -65,11 +65,12 @@ static void ask_without_groups(struct coverage *c, const struct test_run *t, siz
         }
 }
 
-static void ask_tests(struct coverage *c)
+static void ask_tests(struct coverage *c, struct progress *p)
 {
     for (size_t i = 0; i < c->world->policy->n_tests; i++) {
         struct test_run t;
 
+        progress_step(p, 1);
         if (!test_run_init(&t, c->world, i))
             continue; /* It fails, whatever is there. */
         ask_without_rules(c, &t, i);
@@ -91,7 +92,7 @@ static void judge(struct coverage *c, struct coverage_item *item, enum coverage_
     c->n_noticed += item->state == COVERAGE_NOTICED;
 }
 
-int coverage_new(const struct world *w, struct coverage **ret_c)
+int coverage_new(const struct world *w, struct progress *progress, struct coverage **ret_c)
 {
     CLEANUP(coverage_freep) struct coverage *c = xcalloc(1, sizeof *c);
     const struct policy *p = w->policy;
@@ -102,8 +103,9 @@ int coverage_new(const struct world *w, struct coverage **ret_c)
     c->n_groups = p->n_groups;
     c->rules = xcalloc(p->n_rules, sizeof *c->rules);
     c->groups = xcalloc(p->n_groups, sizeof *c->groups);
-    ask_tests(c);
-    r = coverage_ask_proofs(c);
+    progress_expect(progress, p->n_tests + (p->n_proofs ? p->n_rules + p->n_groups : 0));
+    ask_tests(c, progress);
+    r = coverage_ask_proofs(c, progress);
     if (r < 0)
         return r;
     for (size_t i = 0; i < p->n_rules; i++)

@@ -32,6 +32,7 @@
  * Rules of use: borrows the world; immutable after coverage_new(). */
 #pragma once
 
+#include "base/progress.h"
 #include "core/list.h"
 #include "core/world.h"
 
@@ -55,8 +56,9 @@ struct coverage {
     size_t n_asked;              /* How often hops_new() was needed. */
 };
 
-/* -E2BIG: hops_new(). */
-int coverage_new(const struct world *w, struct coverage **ret_c);
+/* 'p', which may be NULL, counts tests, and where there are proofs also rules and groups.  -E2BIG:
+ * hops_new(). */
+int coverage_new(const struct world *w, struct progress *p, struct coverage **ret_c);
 void coverage_free(struct coverage *c);
 DEFINE_CLEANUP(struct coverage, coverage_free)
 

@@ -10,6 +10,7 @@ enum { WORD_BITS = 64 };
 
 struct proving {
     struct coverage *c;
+    struct progress *progress;
     const struct world *w;
     struct proof_fact {
         bool holds;
@@ -153,7 +154,7 @@ struct thinned {
     struct rule *rules;
 };
 
-static void thin(struct thinned *t, const struct world *w, struct view without)
+static void thin(struct thinned *t, const struct world *w, struct list_view without)
 {
     t->policy = *w->policy;
     t->world = *w;
@@ -166,7 +167,8 @@ static void thin(struct thinned *t, const struct world *w, struct view without)
 }
 
 /* Of these proofs, those that change without all of these nevers; the caller frees the list. */
-static struct list changed_without(struct proving *v, struct view nevers, struct view proofs)
+static struct list changed_without(struct proving *v, struct list_view nevers,
+                                   struct list_view proofs)
 {
     CLEANUP(hops_freep) struct hops *h = NULL;
     struct list changed = {.n = 0};
@@ -181,16 +183,16 @@ static struct list changed_without(struct proving *v, struct view nevers, struct
     return changed;
 }
 
-static struct view view_of(const struct list *l)
+static struct list_view list_view_of(const struct list *l)
 {
-    return (struct view){l->items, (uint32_t)l->n};
+    return (struct list_view){l->items, (uint32_t)l->n};
 }
 
 /* 'proofs' change without all of 'nevers': which of these are needed?  Halves wait in a list. */
-static void search_nevers(struct proving *v, struct view nevers, struct view proofs)
+static void search_nevers(struct proving *v, struct list_view nevers, struct list_view proofs)
 {
     struct half {
-        struct view nevers;
+        struct list_view nevers;
         struct list proofs;
     } *halves = NULL;
     size_t n = 0, room = 0;
@@ -206,12 +208,14 @@ static void search_nevers(struct proving *v, struct view nevers, struct view pro
 
         for (size_t i = 0; now.nevers.n == 1 && i < now.proofs.n; i++)
             list_add(&v->c->rules[now.nevers.items[0]].proofs, now.proofs.items[i]);
+        progress_step(v->progress, now.nevers.n == 1);
         for (int right = 0; now.nevers.n > 1 && right < 2 && !v->error; right++) {
-            struct view part = {now.nevers.items + (right ? middle : 0),
-                                right ? now.nevers.n - middle : middle};
-            struct list changed = changed_without(v, part, view_of(&now.proofs));
+            struct list_view part = {now.nevers.items + (right ? middle : 0),
+                                     right ? now.nevers.n - middle : middle};
+            struct list changed = changed_without(v, part, list_view_of(&now.proofs));
 
             if (!changed.n) {
+                progress_step(v->progress, part.n);
                 free(changed.items);
                 continue;
             }
@@ -235,11 +239,13 @@ static void ask_without_nevers(struct proving *v)
         if (is_about_absence(v, i))
             list_add(&proofs, (uint32_t)i);
     if (nevers.n && proofs.n)
-        weak = changed_without(v, view_of(&nevers), view_of(&proofs));
+        weak = changed_without(v, list_view_of(&nevers), list_view_of(&proofs));
     for (size_t i = 0; i < weak.n; i++)
         v->facts[weak.items[i]].weak = true;
     if (weak.n)
-        search_nevers(v, view_of(&nevers), view_of(&weak));
+        search_nevers(v, list_view_of(&nevers), list_view_of(&weak));
+    else
+        progress_step(v->progress, nevers.n);
     free(nevers.items);
     free(proofs.items);
     free(weak.items);
@@ -380,24 +386,31 @@ static void ask_all(struct proving *v, uint64_t *scratch)
 {
     const struct policy *p = v->w->policy;
 
-    for (size_t i = 0; i < p->n_rules && !v->error; i++)
-        if (p->rules[i].layer != LAYER_NEVER)
+    for (size_t i = 0; i < p->n_rules && !v->error; i++) {
+        bool is_never = p->rules[i].layer == LAYER_NEVER;
+
+        if (!is_never)
             ask_without_grant(v, &p->rules[i]);
+        if (!is_never || !rule_is_alive(&p->rules[i], v->w->now_s))
+            progress_step(v->progress, 1); /* The other nevers are asked below. */
+    }
     if (!v->error)
         ask_without_nevers(v);
     find_groups(v);
     find_modes(v, scratch);
-    for (uint32_t g = 0; g < p->n_groups && !v->error; g++)
+    for (uint32_t g = 0; g < p->n_groups && !v->error; g++) {
         if (p->groups[g].kind == GROUP_OUTSIDE || v->w->n_members[g])
             ask_without_group(v, g);
+        progress_step(v->progress, 1);
+    }
 }
 
-int coverage_ask_proofs(struct coverage *c)
+int coverage_ask_proofs(struct coverage *c, struct progress *progress)
 {
     const struct policy *p = c->world->policy;
     CLEANUP(arena_freep) struct arena *a = arena_new();
     CLEANUP(hops_freep) struct hops *h = NULL;
-    struct proving v = {.c = c, .w = c->world};
+    struct proving v = {.c = c, .progress = progress, .w = c->world};
 
     if (!p->n_proofs)
         return 0;

@@ -4,8 +4,8 @@
 
 #include "core/coverage.h"
 
-/* -E2BIG: hops_new(). */
-int coverage_ask_proofs(struct coverage *c);
+/* Takes a step of 'p' for each rule and each group.  -E2BIG: hops_new(). */
+int coverage_ask_proofs(struct coverage *c, struct progress *p);
 
 /* The end without one group: the mode of an endpoint may be another then.  'words' holds the
  * set of groups that it is given. */

@@ -41,9 +41,10 @@ enum code {
     CODE_MODE_HOLE,    /* W-MODE-HOLE: a group in learn or test mode is a bridge. */
     CODE_PLAIN_SWITCH, /* W-PLAIN-SWITCH: neighbours whom nobody keeps apart. */
     CODE_WIDE,         /* W-WIDE: a rule wider than any endpoint uses. */
+    CODE_UNUSED,       /* W-UNUSED: an allow rule without a hit in all of the history asked. */
     CODE_UNTESTED,     /* W-UNTESTED: a loss that no test or proof notices. */
     CODE_NO_ALLOW,     /* N-NO-ALLOW: an empty allow list. */
-    CODE_UNFINISHED,   /* N-UNFINISHED: too much to look at all of it. */
+    CODE_UNFINISHED,   /* N-UNFINISHED: not all of it could be looked at. */
     N_CODES,
 };
 

@@ -10,6 +10,7 @@
 #include "core/diff_pair.h"
 #include "core/list.h"
 #include "core/outside.h"
+#include "core/rule_changes.h"
 #include "core/slices.h"
 
 enum { SIDES = 2, BEFORE = 0, AFTER = 1 };
@@ -528,7 +529,7 @@ int diff_new(const struct world *before, const struct world *after, struct diff 
         return r;
     for (int side = 0; side < SIDES; side++) {
         k.classes[side] = end_classes_new(k.w[side], NULL, 0);
-        k.rule_changed[side] = diff_pairs_changed_rules(k.judge, side);
+        k.rule_changed[side] = rule_changes(k.w[side], k.w[!side]);
     }
     diff_pairs_use(k.judge, k.classes);
     join_endpoints(&k);

@@ -30,9 +30,6 @@ int diff_pairs_new(const struct world *before, const struct world *after,
 void diff_pairs_free(struct diff_pairs *p);
 void diff_pairs_use(struct diff_pairs *p, struct end_classes *const classes[2]);
 
-/* Which rules of a side have no equal on the other; the caller frees it. */
-bool *diff_pairs_changed_rules(const struct diff_pairs *p, int side);
-
 /* The differences, by slice, until the next call. */
 size_t diff_pairs_judge(struct diff_pairs *p, const struct diff_pair_ends ends[2],
                         const struct diff_found **ret_found);

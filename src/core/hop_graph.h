@@ -34,16 +34,16 @@ struct hop_graph *hop_graph_new(const struct hops *h, const struct menu *m);
 void hop_graph_free(struct hop_graph *g);
 DEFINE_CLEANUP(struct hop_graph, hop_graph_free)
 
-static inline struct view hop_graph_knots(const struct hop_graph *g, uint32_t class)
+static inline struct list_view hop_graph_knots(const struct hop_graph *g, uint32_t class)
 {
     uint32_t first = g->class_first.items[class], end = g->class_first.items[class + 1];
 
-    return (struct view){g->class_edges.items + first, end - first};
+    return (struct list_view){g->class_edges.items + first, end - first};
 }
 
-static inline struct view hop_graph_targets(const struct hop_graph *g, uint32_t knot)
+static inline struct list_view hop_graph_targets(const struct hop_graph *g, uint32_t knot)
 {
     uint32_t first = g->knot_first.items[knot], end = g->knot_first.items[knot + 1];
 
-    return (struct view){g->knot_edges.items + first, end - first};
+    return (struct list_view){g->knot_edges.items + first, end - first};
 }

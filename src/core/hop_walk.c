@@ -69,7 +69,7 @@ static void pass_segment(struct hop_walk *w, uint32_t segment)
 static void pass_knot(struct hop_walk *w, uint32_t knot)
 {
     const struct hop_graph *g = w->h->graph;
-    struct view targets = hop_graph_targets(g, knot);
+    struct list_view targets = hop_graph_targets(g, knot);
     uint32_t n_classes = (uint32_t)w->h->classes->n;
 
     if (!mark(&w->knots[knot], w->labels[w->passing].root))
@@ -84,7 +84,7 @@ static void pass_knot(struct hop_walk *w, uint32_t knot)
 
 void hop_walk_on(struct hop_walk *w, uint32_t label)
 {
-    struct view knots = hop_graph_knots(w->h->graph, w->labels[label].class);
+    struct list_view knots = hop_graph_knots(w->h->graph, w->labels[label].class);
 
     w->passing = label;
     for (uint32_t i = 0; i < knots.n; i++)

@@ -42,7 +42,7 @@ void list_sort(struct list *l)
     l->n = kept;
 }
 
-bool view_has(struct view v, uint32_t x)
+bool list_view_has(struct list_view v, uint32_t x)
 {
     size_t low = 0, high = v.n;
 
@@ -61,10 +61,10 @@ bool view_has(struct view v, uint32_t x)
 
 bool list_has(const struct list *l, uint32_t x)
 {
-    return view_has((struct view){l->items, (uint32_t)l->n}, x);
+    return list_view_has((struct list_view){l->items, (uint32_t)l->n}, x);
 }
 
-bool lists_meet(struct view a, struct view b)
+bool lists_meet(struct list_view a, struct list_view b)
 {
     for (uint32_t i = 0, k = 0; i < a.n && k < b.n;)
         if (a.items[i] == b.items[k])

@@ -13,14 +13,14 @@ struct list {
     size_t n, room;
 };
 
-struct view { /* Numbers of somebody else's. */
+struct list_view { /* Numbers of somebody else's. */
     const uint32_t *items;
     uint32_t n;
 };
 
 void list_add(struct list *l, uint32_t x);
-void list_drop(struct list *l, uint32_t x);      /* One of them; the order may change. */
-void list_sort(struct list *l);                  /* And keeps each once. */
-bool list_has(const struct list *l, uint32_t x); /* Of a sorted one. */
-bool view_has(struct view v, uint32_t x);        /* Of a sorted one. */
-bool lists_meet(struct view a, struct view b);   /* Both sorted. */
+void list_drop(struct list *l, uint32_t x);              /* One of them; the order may change. */
+void list_sort(struct list *l);                          /* And keeps each once. */
+bool list_has(const struct list *l, uint32_t x);         /* Of a sorted one. */
+bool list_view_has(struct list_view v, uint32_t x);      /* Of a sorted one. */
+bool lists_meet(struct list_view a, struct list_view b); /* Both sorted. */

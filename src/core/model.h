@@ -205,11 +205,14 @@ struct mac {
 
 struct edge_place {           /* Where an endpoint hangs on an edge. */
     struct named agent, port; /* The endpoint whose agent it is; an interface of that machine. */
+    const char *pair;         /* The other interface, in line before a device; NULL: not in line. */
     struct mac *macs;
     size_t n_macs;
     bool open_before; /* Passes everything until the first policy: in line before a device. */
     bool dhcp_server; /* It may answer DHCP requests. */
     bool router;      /* It may advertise itself as a router. */
+    bool learn_dhcp;  /* What an authorised DHCP server leases to it is its own. */
+    enum refusal refusal;
 };
 
 struct endpoint {

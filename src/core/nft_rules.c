@@ -473,11 +473,8 @@ static void add_base_rules(struct writing *w)
 
 /* ---- all of it ---- */
 
-static void write_all(struct writing *w)
+static void write_slot(struct writing *w)
 {
-    buf_puts(w->b, "{\"add\":{\"table\":{\"family\":\"inet\",\"name\":\"" NFT_TABLE "\"}}},\n");
-    add_base(w, "out", "output");
-    add_base(w, "in", "input");
     add_verdicts(w);
     for (uint32_t k = 0; k < w->v4->n_keys; k++)
         add_key(w, k);
@@ -485,12 +482,24 @@ static void write_all(struct writing *w)
         add_addresses(w, v, w->v4);
         add_addresses(w, v, w->v6);
     }
-    add_base_rules(w);
+}
+
+static void write_parts(struct writing *w, enum nft_rules_part parts)
+{
+    buf_puts(w->b, "{\"add\":{\"table\":{\"family\":\"inet\",\"name\":\"" NFT_TABLE "\"}}},\n");
+    if (parts & NFT_RULES_BASES) {
+        add_base(w, "out", "output");
+        add_base(w, "in", "input");
+    }
+    if (parts & NFT_RULES_SLOT)
+        write_slot(w);
+    if (parts & NFT_RULES_BASES)
+        add_base_rules(w);
     w->b->size -= 2; /* The last comma. */
     w->b->data[w->b->size] = 0;
 }
 
-int nft_rules(struct buf *b, const struct program *view, unsigned slot)
+int nft_rules(struct buf *b, const struct program *view, unsigned slot, enum nft_rules_part parts)
 {
     CLEANUP(free_voidp) void *flags = xcalloc(2 * (view->n_rules + 1), sizeof(bool));
     struct remote_rows v4, v6;
@@ -505,7 +514,7 @@ int nft_rules(struct buf *b, const struct program *view, unsigned slot)
 
     remote_rows_init(&v4, view, false);
     remote_rows_init(&v6, view, true);
-    write_all(&w);
+    write_parts(&w, parts);
     remote_rows_done(&v4);
     remote_rows_done(&v6);
     if (w.n_elements <= NFT_RULES_MAX_ELEMENTS)
@@ -524,7 +533,7 @@ int nft_rules_document(struct buf *b, const struct program *view)
     for (int i = 0; i < 2; i++) /* Added first, so that there is one to delete. */
         buf_printf(b, "{\"%s\":{\"table\":{\"family\":\"inet\",\"name\":\"" NFT_TABLE "\"}}},\n",
                    i ? "delete" : "add");
-    r = nft_rules(b, view, 0);
+    r = nft_rules(b, view, 0, NFT_RULES_ALL);
     if (r < 0)
         return r;
     buf_puts(b, "\n]}\n");

@@ -23,9 +23,12 @@
  * Two slots
  * =========
  * The base chains `in` and `out` stay; what they use is called g0_... or g1_..., by slot.  A
- * replacement adds the other slot, fills the base chains anew and deletes the former, in one
- * transaction: each packet meets the old or the new, whole.  (A deleted and added base chain would
- * be open for a moment or closed for one, by its policy.)
+ * replacement is three transactions: the other slot is added, the base chains are filled anew, the
+ * former slot is deleted.  Each packet meets the old or the new, whole, and both with all of their
+ * elements: a map of ranges in two dimensions gets its elements a moment after the rules of the
+ * same transaction are in force (Linux, nft_pipapo_commit()), and for so long refused what is
+ * allowed.  (A deleted and added base chain would be open for a moment or closed for one, by its
+ * policy.)
  *
  * 'view' is an edge_view(): nft sees neither programs nor users. */
 #pragma once
@@ -37,9 +40,15 @@
 
 enum nft_rules_limits { NFT_RULES_MAX_ELEMENTS = 1 << 20 }; /* Of all maps. */
 
-/* Adds commands, separated by commas: the table and base chains unless they are there, all of
- * 'slot' (0 or 1), and the base chains' rules.  -E2BIG: more than NFT_RULES_MAX_ELEMENTS. */
-int nft_rules(struct buf *b, const struct program *view, unsigned slot);
+enum nft_rules_part {
+    NFT_RULES_SLOT = 1,  /* All of the slot, which nothing uses yet. */
+    NFT_RULES_BASES = 2, /* The base chains unless they are there, and their rules, anew. */
+    NFT_RULES_ALL = NFT_RULES_SLOT | NFT_RULES_BASES,
+};
+
+/* Adds commands, separated by commas: the table unless it is there, and these parts for 'slot' (0
+ * or 1).  -E2BIG: more than NFT_RULES_MAX_ELEMENTS. */
+int nft_rules(struct buf *b, const struct program *view, unsigned slot, enum nft_rules_part parts);
 
 /* A document that puts the table in the place of whatever there is under its name. */
 int nft_rules_document(struct buf *b, const struct program *view);

@@ -163,9 +163,16 @@ static const char *check_names(const struct program *p)
     return unique(p->users, p->n_users, sizeof *p->users, by_user) ? NULL : "a repeated user";
 }
 
+/* What comes from the compiler, and mostly what comes by wire, is in order: seeing that is a small
+ * part of sorting it again. */
 static void sort(void *table, size_t n, size_t size, int (*compare)(const void *, const void *))
 {
-    if (n > 1)
+    const char *rows = table;
+    size_t i = 1;
+
+    while (i < n && compare(rows + (i - 1) * size, rows + i * size) <= 0)
+        i++;
+    if (i < n)
         qsort(table, n, size, compare);
 }
 
@@ -203,23 +210,54 @@ int program_check(struct program *p, const char **ret_what)
     return what ? -EINVAL : 0;
 }
 
-/* Longest prefix.  A single address is the longest there is, and nearly all are single addresses:
- * only what is none of them is compared with every prefix. */
+/* The last row, in their order, that is not behind the key; NULL: none. */
+static const struct program_address *last_up_to(const struct program *p,
+                                                const struct program_address *key)
+{
+    size_t low = 0, high = p->n_addresses;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (by_address(&p->addresses[middle], key) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low ? &p->addresses[low - 1] : NULL;
+}
+
+/* Cuts 'key' to the bits that 'a' has in common with it. */
+static void cut_to_common(struct program_address *key, const struct address *a)
+{
+    size_t i = 0;
+    unsigned bits = 0;
+
+    while (i < sizeof(a->bytes) && key->address.bytes[i] == a->bytes[i])
+        i++;
+    if (i == sizeof(a->bytes))
+        return;
+    while (!((key->address.bytes[i] ^ a->bytes[i]) & (0x80u >> bits)))
+        bits++;
+    key->length = (uint8_t)(8 * i + bits);
+    key->address.bytes[i] &= (uint8_t) ~(0xffu >> bits);
+    memset(key->address.bytes + i + 1, 0, sizeof(a->bytes) - i - 1);
+}
+
+/* Longest prefix.  Prefixes that hold the address are nested, and the longest is the last of them.
+ * What lies between them and it in the order holds at least as much in common with it as they do:
+ * whatever row is found that does not hold the address says how long a prefix still can be. */
 static const struct program_address *find_address(const struct program *p, const struct address *a)
 {
-    const struct program_address single = {.address = *a, .length = 128}, *best = NULL;
+    struct program_address key = {.address = *a, .length = 128};
 
-    if (p->n_addresses)
-        best = bsearch(&single, p->addresses, p->n_addresses, sizeof *p->addresses, by_address);
-    if (best)
-        return best;
-    for (size_t i = 0; i < p->n_addresses; i++) {
-        const struct program_address *x = &p->addresses[i];
+    for (;;) {
+        const struct program_address *row = last_up_to(p, &key);
 
-        if (address_in_prefix(a, &x->address, x->length) && (!best || x->length > best->length))
-            best = x;
+        if (!row || address_in_prefix(a, &row->address, row->length))
+            return row;
+        cut_to_common(&key, &row->address);
     }
-    return best;
 }
 
 static int in_service(const void *a_, const void *b_)
@@ -240,11 +278,21 @@ static uint16_t service_class(const struct program *p, uint8_t protocol, uint16_
     return s ? s->class : 0;
 }
 
-static uint16_t process_class(const struct program *p, const char *path)
+uint16_t program_process_class(const struct program *p, const char *path)
 {
-    for (size_t i = 0; path && i < p->n_processes; i++)
-        if (strcmp(p->processes[i].path, path) == 0)
-            return p->processes[i].class;
+    size_t low = 0, high = path ? p->n_processes : 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int c = strcmp(p->processes[middle].path, path);
+
+        if (c == 0)
+            return p->processes[middle].class;
+        if (c < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return 0;
 }
 
@@ -312,14 +360,14 @@ static bool on_lifeline(const struct program *p, const struct program_query *q,
         return true;
     for (size_t i = 0; i < p->n_lifeline; i++) {
         const struct program_lifeline *l = &p->lifeline[i];
-        const struct program_address *here = find_address(p, &l->address);
-        bool controller_is_here = here && here->self;
+        const struct program_address *here;
 
         if (q->protocol != l->protocol || q->port != l->port)
             continue;
         if (q->direction == DIRECTION_OUT && address_compare(&q->remote, &l->address) == 0)
             return true;
-        if (q->direction == DIRECTION_IN && controller_is_here)
+        here = q->direction == DIRECTION_IN ? find_address(p, &l->address) : NULL;
+        if (here && here->self) /* The controller is here. */
             return true;
     }
     return false;
@@ -367,7 +415,7 @@ struct program_answer program_judge_row(const struct program *p, const struct pr
     if (e && q->function && (e->refine & REFINE_FUNCTION))
         e = refine_function(p, e, q->function);
     else if (e)
-        e = refine(p, e, process_class(p, q->process),
+        e = refine(p, e, program_process_class(p, q->process),
                    q->direction == DIRECTION_OUT ? user_class(p, q->user) : 0);
     if (e && e->word != PROGRAM_DEFAULT) {
         answer.verdict = e->word == PROGRAM_ALLOW ? VERDICT_ALLOW : VERDICT_DENY;

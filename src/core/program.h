@@ -75,6 +75,12 @@ enum mode { /* The stricter is the larger.  NONE: the outside, which has no mode
             MODE_ENFORCE,
 };
 
+enum refusal { /* What a client hears of a request for a protocol function that is denied. */
+               REFUSE_DROP,
+               REFUSE_RESET,     /* TCP RST, to both ends. */
+               REFUSE_EXCEPTION, /* The protocol's own refusal; then the connection ends. */
+};
+
 enum trust { TRUST_WHITE, TRUST_GREY, TRUST_BLACK };
 
 enum direction { DIRECTION_OUT, DIRECTION_IN }; /* OUT: this endpoint is the source. */
@@ -197,9 +203,12 @@ struct program_answer {
 /* Judges a connection as the kernel does; the reference that the kernel is tested against. */
 struct program_answer program_judge(const struct program *p, const struct program_query *q);
 
-/* The same where the row that holds q->remote is known; NULL: none does. */
+/* As program_judge(), where the row that holds q->remote is known; NULL: none does. */
 struct program_answer program_judge_row(const struct program *p, const struct program_query *q,
                                         const struct program_address *remote);
+
+/* The class of a program's path; 0: no rule names it, or 'path' is NULL.  O(log n). */
+uint16_t program_process_class(const struct program *p, const char *path);
 
 const char *layer_name(enum layer layer);       /* "lifeline" .. "default" */
 const char *verdict_name(enum verdict verdict); /* "deny", "allow", "would-deny" */

@@ -60,7 +60,7 @@ static void find_goals(struct search *s)
             add_goal(s, &segments[i], h->segment_items[h->segments[i].first + k]);
     s->goals = xcalloc(s->last->n_knots, sizeof *s->goals);
     for (uint32_t knot = 0; knot < s->last->n_knots; knot++) {
-        struct view to = hop_graph_targets(s->last, knot);
+        struct list_view to = hop_graph_targets(s->last, knot);
         struct goal *g = &s->goals[knot];
 
         for (uint32_t i = 0; i < to.n && g->n < ENOUGH; i++)
@@ -83,7 +83,7 @@ static bool has_other_end(const struct search *s, uint32_t from, uint32_t root, 
 static void look_for_goal(struct search *s, uint32_t label)
 {
     const struct hop_label l = s->walk.labels[label];
-    struct view knots = hop_graph_knots(s->last, l.class);
+    struct list_view knots = hop_graph_knots(s->last, l.class);
 
     for (uint32_t i = 0; i < knots.n; i++) {
         const struct goal *g = &s->goals[knots.items[i]];
@@ -207,7 +207,7 @@ static void find_besides(const struct search *s, struct proof_result *r)
 
     r->hops = arena_alloc(r->arena, h->classes->n, sizeof *r->hops);
     for (uint32_t class = 0; class < h->classes->n; class ++) {
-        struct view knots = hop_graph_knots(s->last, class);
+        struct list_view knots = hop_graph_knots(s->last, class);
         bool in = false;
 
         if (takes(h, &s->p->from, class) || takes(h, &s->p->to, class))
@@ -333,7 +333,7 @@ bool policy_run_proof(const struct hops *h, size_t i, struct diagnostics *d)
     return holds;
 }
 
-size_t policy_run_proofs(const struct world *w, struct diagnostics *d)
+size_t policy_count_proofs(const struct world *w, struct progress *p, struct diagnostics *d)
 {
     CLEANUP(hops_freep) struct hops *h = NULL;
     size_t held = 0;
@@ -345,7 +345,14 @@ size_t policy_run_proofs(const struct world *w, struct diagnostics *d)
                               "too many services or kinds of endpoints to prove anything");
         return 0;
     }
-    for (size_t i = 0; i < w->policy->n_proofs; i++)
+    for (size_t i = 0; i < w->policy->n_proofs; i++) {
         held += policy_run_proof(h, i, d);
+        progress_step(p, 1);
+    }
     return held;
+}
+
+size_t policy_run_proofs(const struct world *w, struct diagnostics *d)
+{
+    return policy_count_proofs(w, NULL, d);
 }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "base/progress.h"
 #include "core/hop.h"
 
 struct proof_hop {
@@ -47,3 +48,6 @@ bool policy_run_proof(const struct hops *h, size_t i, struct diagnostics *d);
 
 /* All of them; returns the number that hold.  Ends too many to be told apart are an E-LIMIT. */
 size_t policy_run_proofs(const struct world *w, struct diagnostics *d);
+
+/* The same, with a step of 'p' for each. */
+size_t policy_count_proofs(const struct world *w, struct progress *p, struct diagnostics *d);

@@ -21,7 +21,7 @@ struct edges {
 
 static struct edges edges_of(const struct nodes *s, uint32_t node)
 {
-    struct view v;
+    struct list_view v;
 
     if (node < s->n_classes) {
         v = hop_graph_knots(s->h->graph, node);

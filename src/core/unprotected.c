@@ -21,7 +21,8 @@ enum {
 
 const char *unprotected_reason_name(enum unprotected_reason reason)
 {
-    static const char *const names[] = {"no-enforcer", "agent-only", "plain-switch"};
+    static const char *const names[] = {"no-enforcer", "agent-only", "plain-switch",
+                                        "guessed-identity"};
 
     return names[reason];
 }
@@ -35,6 +36,8 @@ const char *unprotected_reason_closed_by(enum unprotected_reason reason)
         "own",
         "an edge or an enforcing switch before each neighbour, or a network of its own for those "
         "without an enforcer",
+        "an edge or an enforcing switch before each neighbour, which binds its addresses to its "
+        "MAC and port, or a network of its own for each group",
     };
 
     return texts[reason];
@@ -290,7 +293,8 @@ static void ask_outside(struct search *s, size_t run, bool is_source)
     add_row(s, &row);
 }
 
-static int ask_all_runs(struct search *s)
+/* A step for each of them, and one for the segments. */
+static int ask_all_runs(struct search *s, struct progress *p)
 {
     uint64_t asked, bare = 0;
 
@@ -299,6 +303,7 @@ static int ask_all_runs(struct search *s)
     asked = bare * s->n_named + s->n_named * s->asker.w->n_outside;
     if (asked > UNPROTECTED_MAX_ASKED)
         return -E2BIG;
+    progress_expect(p, s->n_runs + 1);
     for (size_t i = 0; i < s->n_runs; i++) {
         ask_outside(s, i, true);
         if (of_run(s, i, 0)->standing == STANDS_NOBODY)
@@ -306,6 +311,7 @@ static int ask_all_runs(struct search *s)
         for (size_t k = 0; k < s->n_runs; k++)
             if (of_run(s, k, 0)->standing == STANDS_NOBODY)
                 ask_runs(s, i, k);
+        progress_step(p, 1);
     }
     return 0;
 }
@@ -333,8 +339,8 @@ struct neighbours { /* The classes met in one segment, without what is behind an
     uint32_t *place; /* By class: place in items, plus 1; valid where items agree. */
     uint32_t *seen;  /* By endpoint: the number of the segment it was last met in. */
     uint32_t number;
-    bool *told; /* By endpoint: its pairs in a segment were told of. */
-    bool is_news;
+    bool *told;                 /* By endpoint: its pairs in a segment were told of. */
+    bool is_news, is_bare_news; /* Somebody is not told of; somebody without enforcer is not. */
 };
 
 static void meet(const struct search *s, struct neighbours *g, uint32_t endpoint)
@@ -345,7 +351,8 @@ static void meet(const struct search *s, struct neighbours *g, uint32_t endpoint
     if (g->seen[endpoint] == g->number || standing == STANDS_OUTSIDE)
         return;
     g->seen[endpoint] = g->number;
-    g->is_news = g->is_news || (standing == STANDS_NOBODY && !g->told[endpoint]);
+    g->is_news = g->is_news || !g->told[endpoint];
+    g->is_bare_news = g->is_bare_news || (standing == STANDS_NOBODY && !g->told[endpoint]);
     if (!at || at > g->n || g->items[at - 1].class != class) {
         g->items[g->n] = (struct counted_class){.class = class, .first = endpoint};
         at = g->place[class] = ++g->n;
@@ -412,6 +419,42 @@ static void ask_segment(struct search *s, struct neighbours *g, size_t i, size_t
     add_row(s, &row);
 }
 
+/* Does the policy tell them apart, so that there is something in the other's address? */
+static bool is_told_apart(const struct search *s, const struct end *a, const struct end *b)
+{
+    return (a->trust == TRUST_BLACK) != (b->trust == TRUST_BLACK) ||
+           memcmp(a->groups.words, b->groups.words,
+                  s->asker.w->n_words * sizeof *a->groups.words) != 0;
+}
+
+static void ask_addresses(struct search *s, struct neighbours *g, size_t i)
+{
+    struct unprotected_row row = {.reason = UNPROTECTED_GUESSED_IDENTITY};
+
+    for (uint32_t f = 0; f < g->n; f++) {
+        const struct counted_class *from = &g->items[f];
+        uint64_t others = 0;
+
+        for (uint32_t t = 0; t < g->n; t++) {
+            if (!is_told_apart(s, &s->classes->items[from->class].end,
+                               &s->classes->items[g->items[t].class].end))
+                continue;
+            others += g->items[t].n;
+            if (row.from_example)
+                continue;
+            row.from_example = &s->asker.w->inventory->endpoints[from->first];
+            row.to_example = &s->asker.w->inventory->endpoints[g->items[t].first];
+        }
+        row.n_pairs += from->n * others;
+        row.n_from += others ? from->n : 0;
+    }
+    if (!row.n_pairs)
+        return;
+    row.n_to = row.n_from; /* Who differs from another one is differed from. */
+    row.from = row.to = network_of(s, &s->asker.w->addresses[i].address);
+    add_row(s, &row);
+}
+
 static int ask_segments(struct search *s)
 {
     const struct world *w = s->asker.w;
@@ -427,7 +470,7 @@ static int ask_segments(struct search *s)
 
         g.number++;
         g.n = 0;
-        g.is_news = false;
+        g.is_news = g.is_bare_news = false;
         for (end = i; end < w->n_addresses && is_neighbour(a, &w->addresses[end].address); end++)
             meet(s, &g, w->addresses[end].endpoint);
         if (!g.is_news)
@@ -435,7 +478,9 @@ static int ask_segments(struct search *s)
         asked += (uint64_t)g.n * g.n;
         if (asked > UNPROTECTED_MAX_ASKED)
             return -E2BIG;
-        ask_segment(s, &g, i, end);
+        if (g.is_bare_news)
+            ask_segment(s, &g, i, end);
+        ask_addresses(s, &g, i);
         for (size_t k = i; k < end; k++)
             g.told[w->addresses[k].endpoint] = true;
     }
@@ -444,7 +489,7 @@ static int ask_segments(struct search *s)
 
 /* ---- all of it ---- */
 
-int unprotected_new(const struct world *w, struct unprotected **ret_u)
+int unprotected_new(const struct world *w, struct progress *p, struct unprotected **ret_u)
 {
     CLEANUP(arena_freep) struct arena *arena = arena_new(), *rows_arena = arena_new();
     CLEANUP(end_classes_freep) struct end_classes *classes = end_classes_new(w, NULL, UINT32_MAX);
@@ -455,9 +500,10 @@ int unprotected_new(const struct world *w, struct unprotected **ret_u)
     asker_init(&s.asker, arena, w);
     u->n_endpoints = (uint32_t)w->inventory->n_endpoints;
     name_classes(&s);
-    r = ask_all_runs(&s);
+    r = ask_all_runs(&s, p);
     if (r == 0)
         r = ask_segments(&s);
+    progress_step(p, 1);
     u->arena = rows_arena;
     take_rows(&s);
     if (r < 0)

@@ -3,13 +3,16 @@
  *
  * What
  * ====
- * A verdict says what the policy wants; this says where that is only a wish.  Three reasons:
+ * A verdict says what the policy wants; this says where that is only a wish.  Four reasons:
  *
  *     no enforcer    neither end has one: what the policy denies between them passes, today
  *     agent only     the source has nothing but what runs on it (an agent, nftables), and the other
  *                    end has none: root inside switches it off, and then it passes
  *     plain switch   both are in one /24 (IPv6: /64), which is taken for one segment since the
  *                    inventory does not tell: an enforcer elsewhere in the network sees nothing
+ *     guessed identity   two neighbours whom the policy tells apart, by groups or trust, and
+ * neither is behind an edge or switch that binds its address to its MAC and port: who takes the
+ * other's address is taken for the other, by every enforcer
  *
  * An edge or an enforcing switch in front of the source is neither: whoever owns the source does
  * not own these (core/hop.h).  "Denies" is asked for what no service names, as nobody in
@@ -26,6 +29,7 @@
  * of the rules without service; at most UNPROTECTED_MAX_ASKED.  Rules of use: borrows the world. */
 #pragma once
 
+#include "base/progress.h"
 #include "core/world.h"
 
 enum {
@@ -38,6 +42,7 @@ enum unprotected_reason {
     UNPROTECTED_NO_ENFORCER,
     UNPROTECTED_AGENT_ONLY,
     UNPROTECTED_PLAIN_SWITCH,
+    UNPROTECTED_GUESSED_IDENTITY,
     UNPROTECTED_REASONS,
 };
 
@@ -60,8 +65,8 @@ struct unprotected {
     uint32_t n_endpoints, n_bare, n_agent_only; /* Of the inventory. */
 };
 
-/* -E2BIG: more than UNPROTECTED_MAX_ASKED. */
-int unprotected_new(const struct world *w, struct unprotected **ret_u);
+/* 'p' may be NULL.  -E2BIG: more than UNPROTECTED_MAX_ASKED. */
+int unprotected_new(const struct world *w, struct progress *p, struct unprotected **ret_u);
 void unprotected_free(struct unprotected *u);
 DEFINE_CLEANUP(struct unprotected, unprotected_free)
 

@@ -2,6 +2,7 @@
 /* store.h over SQLite: one table of documents, tombstones included. */
 #include "store/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@ struct store {
     sqlite3_stmt *statements[N_STATEMENTS];
     uint64_t revision;
     struct watcher watchers[STORE_MAX_WATCHES];
+    struct store_transaction *rider; /* One put that goes with the next commit; NULL: none. */
+    bool rider_went;
 };
 
 static const char *const sql[N_STATEMENTS] = {
@@ -45,10 +48,10 @@ static const char *const sql[N_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [ROLLBACK] = "ROLLBACK",
-    [LIST_UP] = "SELECT key, data, revision, deleted FROM documents"
+    [LIST_UP] = "SELECT key, data, revision, deleted FROM documents INDEXED BY living"
                 " WHERE key > ?1 AND key >= ?3 AND key < ?2 AND NOT deleted ORDER BY key LIMIT ?4",
     [LIST_DOWN] =
-        "SELECT key, data, revision, deleted FROM documents"
+        "SELECT key, data, revision, deleted FROM documents INDEXED BY living"
         " WHERE key < ?1 AND key >= ?3 AND key < ?2 AND NOT deleted ORDER BY key DESC LIMIT ?4",
 };
 
@@ -293,6 +296,8 @@ static int commit(struct store *s, const struct store_transaction *t)
         return r;
     for (size_t i = 0; r == 0 && i < t->n; i++)
         r = carry_out(s, &t->operations[i], s->revision + 1);
+    if (r == 0 && s->rider)
+        r = carry_out(s, &s->rider->operations[0], s->revision + 1);
     if (r == 0)
         r = run(s, COMMIT);
     if (r < 0)
@@ -310,6 +315,21 @@ static void tell(struct store *s, const struct store_item *item)
     }
 }
 
+static void tell_all(struct store *s, const struct store_transaction *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const struct operation *o = &t->operations[i];
+        struct store_item item = {.key = o->key,
+                                  .data = o->data,
+                                  .size = o->size,
+                                  .revision = s->revision,
+                                  .deleted = o->kind == DELETE};
+
+        if (o->kind != EXPECT)
+            tell(s, &item);
+    }
+}
+
 int store_commit(struct store *s, const struct store_transaction *t, uint64_t *ret_revision)
 {
     int r;
@@ -322,18 +342,33 @@ int store_commit(struct store *s, const struct store_transaction *t, uint64_t *r
     s->revision++;
     if (ret_revision)
         *ret_revision = s->revision;
-    for (size_t i = 0; i < t->n; i++) {
-        const struct operation *o = &t->operations[i];
-        struct store_item item = {.key = o->key,
-                                  .data = o->data,
-                                  .size = o->size,
-                                  .revision = s->revision,
-                                  .deleted = o->kind == DELETE};
+    tell_all(s, t);
+    if (s->rider) {
+        CLEANUP(store_transaction_freep) struct store_transaction *rider = TAKE_PTR(s->rider);
 
-        if (o->kind != EXPECT)
-            tell(s, &item);
+        s->rider_went = true;
+        tell_all(s, rider);
     }
     return 0;
+}
+
+void store_ride(struct store *s, const char *key, const void *data, size_t size)
+{
+    store_transaction_free(s->rider);
+    s->rider = store_transaction_new();
+    s->rider_went = false;
+    store_put(s->rider, key, data, size);
+    assert(!s->rider->too_big);
+}
+
+bool store_unride(struct store *s)
+{
+    bool went = s->rider_went;
+
+    store_transaction_free(s->rider);
+    s->rider = NULL;
+    s->rider_went = false;
+    return went;
 }
 
 int store_watch(struct store *s, const char *prefix, uint64_t revision,
@@ -425,6 +460,7 @@ static int prepare_file(struct store *s, const char **ret_what)
                     " data BLOB NOT NULL, revision INTEGER NOT NULL, deleted INTEGER NOT NULL)"
                     " WITHOUT ROWID;"
                     "CREATE INDEX IF NOT EXISTS by_revision ON documents (revision);"
+                    "CREATE INDEX IF NOT EXISTS living ON documents (key) WHERE NOT deleted;"
                     "PRAGMA user_version = 1;");
 }
 
@@ -482,6 +518,7 @@ void store_free(struct store *s)
         (void)sqlite3_finalize(s->statements[i]);
     for (size_t i = 0; i < STORE_MAX_WATCHES; i++)
         free(s->watchers[i].prefix);
+    store_transaction_free(s->rider);
     (void)sqlite3_close(s->db);
     free(s);
 }

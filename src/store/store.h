@@ -78,6 +78,14 @@ void store_delete(struct store_transaction *t, const char *key); /* Absent is fi
  * Watches are called before it returns, in the order of the operations. */
 int store_commit(struct store *s, const struct store_transaction *t, uint64_t *ret_revision);
 
+/* Puts 'key' along with the next commit, whichever that is, until store_unride(): so that one who
+ * called somebody else knows afterwards, also after kill -9, whether that one has committed
+ * anything.  One at a time; 'key' and 'data' are copied.  A commit that fails takes nothing along.
+ */
+void store_ride(struct store *s, const char *key, const void *data, size_t size);
+/* Whether a commit has taken it along. */
+bool store_unride(struct store *s);
+
 /* Tells 'changed' of all items under 'prefix' that are newer than 'revision', at once, and of every
  * later change.  A callback must not commit.  Returns a handle for store_unwatch().
  * -ENOSPC: too many watches. */

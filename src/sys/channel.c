@@ -17,7 +17,12 @@
 
 #include "sys/file.h"
 
-enum { HEADER_SIZE = 4, WHY_SIZE = 200, ADDRESS_SIZE = 64, BACKLOG = 256 };
+enum {
+    HEADER_SIZE = 4,
+    WHY_SIZE = 200,
+    ADDRESS_SIZE = 64,
+    BACKLOG = 4096 /* The kernel's own limit, net.core.somaxconn, is as large. */
+};
 
 struct channel {
     struct channel_options options;
@@ -28,9 +33,16 @@ struct channel {
     struct tls_peer peer;
     char address[ADDRESS_SIZE];
     char why[WHY_SIZE];
+    struct piece *waiting, **waiting_end; /* What TLS has not been given yet. */
+    size_t waiting_size;
     bool open, flushing, over;
     unsigned busy; /* Callbacks under way. */
     bool freed;
+};
+
+struct piece {
+    struct piece *next;
+    struct rope_piece of;
 };
 
 static void say_why(struct channel *c, const char *why)
@@ -38,6 +50,72 @@ static void say_why(struct channel *c, const char *why)
     if (!c->why[0])
         (void)snprintf(c->why, sizeof(c->why), "%s", why);
 }
+
+/* ---- what waits to be sent ---- */
+
+static void drop_first(struct channel *c)
+{
+    struct piece *p = c->waiting;
+
+    c->waiting = p->next;
+    if (!c->waiting)
+        c->waiting_end = &c->waiting;
+    c->waiting_size -= p->of.size;
+    rope_block_drop(p->of.block);
+    free(p);
+}
+
+static void drop_waiting(struct channel *c)
+{
+    while (c->waiting)
+        drop_first(c);
+}
+
+static void wait_for_turn(struct channel *c, const struct rope_piece *of)
+{
+    struct piece *p = xcalloc(1, sizeof(*p));
+
+    p->of = *of;
+    (void)rope_block_hold(of->block);
+    *c->waiting_end = p;
+    c->waiting_end = &p->next;
+    c->waiting_size += of->size;
+}
+
+static void has_been_sent(const void *data, size_t size, void *block)
+{
+    (void)data;
+    (void)size;
+    rope_block_drop(block);
+}
+
+/* Gives TLS as much as it may have at once. */
+static void feed(struct channel *c)
+{
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+
+    while (c->waiting && evbuffer_get_length(out) < CHANNEL_AT_ONCE) {
+        struct rope_piece *p = &c->waiting->of;
+        size_t room = CHANNEL_AT_ONCE - evbuffer_get_length(out);
+        size_t n = p->size < room ? p->size : room;
+        const char *data = (const char *)rope_block_data(p->block) + p->at;
+
+        if (evbuffer_add_reference(out, data, n, has_been_sent, rope_block_hold(p->block)) < 0)
+            abort(); /* Out of memory. */
+        p->at += n;
+        p->size -= n;
+        c->waiting_size -= n;
+        if (!p->size)
+            drop_first(c);
+    }
+}
+
+static size_t unsent(const struct channel *c)
+{
+    return c->waiting_size + evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+/* ---- the end ---- */
 
 /* Ends the connection now; the owner hears of it from the loop. */
 static void end(struct channel *c, const char *why)
@@ -48,6 +126,7 @@ static void end(struct channel *c, const char *why)
     c->over = true;
     timer_stop(c->deadline);
     bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    drop_waiting(c);
     timer_start(c->ended, 0);
 }
 
@@ -77,6 +156,7 @@ static void destroy(struct channel *c)
     timer_free(c->ended);
     if (c->bev)
         bufferevent_free(c->bev);
+    drop_waiting(c);
     free(c);
 }
 
@@ -148,7 +228,11 @@ static void can_write(struct bufferevent *bev, void *channel)
 {
     struct channel *c = channel;
 
-    if (c->flushing && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+    (void)bev;
+    if (c->over)
+        return;
+    feed(c);
+    if (c->flushing && unsent(c) == 0)
         end(c, "closed by us");
 }
 
@@ -232,6 +316,7 @@ static struct channel *new_channel(struct loop *l, struct tls *tls, int fd,
 
     c->options = *options;
     c->handlers = *handlers;
+    c->waiting_end = &c->waiting;
     c->deadline = timer_new(l, too_late, c);
     c->ended = timer_new(l, tell_ended, c);
     c->bev = bufferevent_openssl_socket_new(loop_base(l), fd, tls_session(tls),
@@ -301,20 +386,48 @@ int channel_connect(struct loop *l, struct tls *tls, const char *address, uint16
     return 0;
 }
 
-int channel_send(struct channel *c, const void *frames, size_t size)
+static int make_room(struct channel *c, size_t size)
 {
-    struct evbuffer *out;
-
     if (c->over || c->flushing)
         return -EPIPE;
-    out = bufferevent_get_output(c->bev);
-    if (size > c->options.max_out || evbuffer_get_length(out) > c->options.max_out - size) {
+    if (size > c->options.max_out || unsent(c) > c->options.max_out - size) {
         end(c, "the peer does not take what is sent");
         return -ENOBUFS;
     }
-    if (bufferevent_write(c->bev, frames, size) < 0)
-        abort(); /* Out of memory. */
     return 0;
+}
+
+int channel_send_rope(struct channel *c, const struct rope *frames)
+{
+    int r = make_room(c, frames->size);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < frames->n; i++)
+        wait_for_turn(c, &frames->pieces[i]);
+    feed(c);
+    return 0;
+}
+
+int channel_send(struct channel *c, const void *frames, size_t size)
+{
+    CLEANUP(rope_done) struct rope rope = {.n = 0};
+    struct buf copy = BUF_INIT;
+    struct rope_block *block;
+    int r = make_room(c, size);
+
+    if (r < 0)
+        return r;
+    if (!c->waiting && unsent(c) + size <= CHANNEL_AT_ONCE) {
+        if (bufferevent_write(c->bev, frames, size) < 0)
+            abort(); /* Out of memory. */
+        return 0;
+    }
+    buf_add(&copy, frames, size);
+    block = rope_block_new(&copy);
+    rope_add(&rope, block, 0, size);
+    rope_block_drop(block);
+    return channel_send_rope(c, &rope);
 }
 
 void channel_close(struct channel *c, const char *why)
@@ -324,7 +437,7 @@ void channel_close(struct channel *c, const char *why)
     if (c->over || c->flushing)
         return;
     say_why(c, why);
-    if (!c->open || evbuffer_get_length(bufferevent_get_output(c->bev)) == 0) {
+    if (!c->open || unsent(c) == 0) {
         end(c, why);
         return;
     }
@@ -346,6 +459,12 @@ void channel_set_idle(struct channel *c, uint64_t idle_ms)
     if (c->over)
         return;
     (void)bufferevent_set_timeouts(c->bev, idle_ms ? &tv : NULL, NULL);
+}
+
+void channel_give_ticket(struct channel *c)
+{
+    if (c->open && !c->over && !c->flushing)
+        tls_give_ticket(bufferevent_openssl_get_ssl(c->bev));
 }
 
 const struct tls_peer *channel_peer(const struct channel *c)
@@ -444,4 +563,12 @@ void listener_free(struct listener *l)
 uint16_t listener_port(const struct listener *l)
 {
     return l->port;
+}
+
+void listener_pause(struct listener *l, bool paused)
+{
+    if (paused)
+        (void)evconnlistener_disable(l->inner); /* Fails for no listener of ours. */
+    else
+        (void)evconnlistener_enable(l->inner);
 }

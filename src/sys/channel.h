@@ -10,6 +10,9 @@
  * may wait here for a peer that does not read; over the second, the connection is closed, since
  * whoever cannot follow starts again from a snapshot.
  *
+ * Whoever takes megabytes holds nobody up: of what waits, CHANNEL_AT_ONCE bytes are encrypted and
+ * written in a round of the loop, then others have theirs.
+ *
  * Rules of use: on the loop's thread.  'closed' is called exactly once, at the end, and never from
  * inside channel_send() or channel_free(); the owner then calls channel_free().  channel_free() may
  * be called at any time, also inside the callbacks, and calls nothing. */
@@ -20,10 +23,13 @@
 #include <stdint.h>
 
 #include "base/base.h"
+#include "base/rope.h"
 #include "sys/loop.h"
 #include "sys/tls.h"
 
 struct channel;
+
+enum { CHANNEL_AT_ONCE = 64 << 10 };
 
 struct channel_options {
     /* As frame_peek() of wire/frame.h. */
@@ -58,11 +64,17 @@ DEFINE_CLEANUP(struct channel, channel_free)
  * the channel closes by itself. */
 int channel_send(struct channel *c, const void *frames, size_t size);
 
+/* The same; what lies in the rope's blocks is not copied, and held until it has been sent. */
+int channel_send_rope(struct channel *c, const struct rope *frames);
+
 /* Sends what is queued, then closes; 'closed' follows.  Messages that still arrive are dropped. */
 void channel_close(struct channel *c, const char *why);
 
 void channel_set_max_in(struct channel *c, size_t max_in);
 void channel_set_idle(struct channel *c, uint64_t idle_ms);
+
+/* Of a server, to a client that was judged: see tls_give_ticket(). */
+void channel_give_ticket(struct channel *c);
 
 const struct tls_peer *channel_peer(const struct channel *c); /* Since 'open'. */
 const char *channel_address(const struct channel *c);         /* "192.0.2.1:40312" of the peer. */
@@ -75,6 +87,9 @@ int listener_new(struct loop *l, const char *address, uint16_t port,
 void listener_free(struct listener *l);
 DEFINE_CLEANUP(struct listener, listener_free)
 uint16_t listener_port(const struct listener *l);
+
+/* While it is paused, newcomers wait in the kernel. */
+void listener_pause(struct listener *l, bool paused);
 
 /* A listening socket of its own, for others who accept (evhttp).  As above; returns the fd. */
 int listen_on(const char *address, uint16_t port, int *ret_fd);

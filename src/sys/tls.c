@@ -7,6 +7,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "sys/tickets.h"
+
 DEFINE_CLEANUP(X509, X509_free)
 DEFINE_CLEANUP(BIO, BIO_free_all)
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free)
@@ -17,6 +19,7 @@ struct tls {
     bool pinned;
     uint8_t pin[TLS_PIN_SIZE];
     char *peer_name;
+    struct tickets *tickets; /* NULL: sessions are not resumed. */
 };
 
 static BIO *bio_of(const char *pem)
@@ -131,7 +134,7 @@ static int configure(struct tls *t, const struct tls_options *o, const char **re
                                            SSL_OP_IGNORE_UNEXPECTED_EOF);
     (void)SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     (void)SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    (void)SSL_CTX_set_num_tickets(context, 0); /* A resumed session would skip the certificate. */
+    (void)SSL_CTX_set_num_tickets(context, 0); /* None by itself; see tls_give_ticket(). */
     *ret_what = "the certificate";
     if (o->chain_pem && use_chain(context, o->chain_pem) < 0)
         return -EINVAL;
@@ -180,6 +183,7 @@ void tls_free(struct tls *t)
     if (!t)
         return;
     SSL_CTX_free(t->context);
+    tickets_free(t->tickets);
     free(t->peer_name);
     free(t);
 }
@@ -196,6 +200,8 @@ struct ssl_st *tls_session(struct tls *t)
             abort(); /* Out of memory. */
         SSL_set_hostflags(session, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     }
+    if (t->tickets && !t->server)
+        tickets_offer(t->tickets, session);
     return session;
 }
 
@@ -209,27 +215,69 @@ bool tls_is_server(const struct tls *t)
     return t->server;
 }
 
-void tls_peer_of(struct ssl_st *session, struct tls_peer *ret_peer)
+void tls_peer_of_certificate(const X509 *certificate, struct tls_peer *ret_peer)
 {
-    CLEANUP(X509_freep) X509 *certificate = SSL_get1_peer_certificate(session);
-    struct tls_peer peer = {.has_certificate = false};
-    const ASN1_INTEGER *serial;
-    BIGNUM *number;
-    char *text = NULL;
+    struct tls_peer peer = {.has_certificate = true};
+    BIGNUM *number = ASN1_INTEGER_to_BN(X509_get0_serialNumber(certificate), NULL);
+    char *text = number ? BN_bn2hex(number) : NULL;
 
-    *ret_peer = peer;
-    if (!certificate || SSL_get_verify_result(session) != X509_V_OK)
-        return;
-    peer.has_certificate = true;
     if (X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, peer.name,
                                   sizeof(peer.name)) < 0)
         peer.name[0] = 0;
-    serial = X509_get0_serialNumber(certificate);
-    number = ASN1_INTEGER_to_BN(serial, NULL);
-    text = number ? BN_bn2hex(number) : NULL;
     if (text && strlen(text) < sizeof(peer.serial))
         memcpy(peer.serial, text, strlen(text) + 1);
     OPENSSL_free(text);
     BN_free(number);
     *ret_peer = peer;
+}
+
+void tls_peer_of(struct ssl_st *session, struct tls_peer *ret_peer)
+{
+    CLEANUP(X509_freep) X509 *certificate = SSL_get1_peer_certificate(session);
+
+    *ret_peer = (struct tls_peer){.has_certificate = false};
+    if (!certificate || SSL_get_verify_result(session) != X509_V_OK)
+        return;
+    tls_peer_of_certificate(certificate, ret_peer);
+    ret_peer->is_resumed = SSL_session_reused(session) == 1;
+}
+
+void tls_accept_tickets(struct tls *t,
+                        bool (*counts)(void *user, const char *name, const char *serial),
+                        void *user)
+{
+    if (!t->tickets)
+        t->tickets = tickets_new(t->context, counts, user);
+}
+
+void tls_give_ticket(struct ssl_st *session)
+{
+    if (SSL_CTX_get_app_data(SSL_get_SSL_CTX(session)))
+        (void)SSL_new_session_ticket(session); /* Without one it signs again, next time. */
+}
+
+void tls_keep_tickets(struct tls *t)
+{
+    if (!t->tickets)
+        t->tickets = tickets_new(t->context, NULL, NULL);
+}
+
+void tls_swap_ticket(struct tls *t, struct ssl_session_st **ticket)
+{
+    tickets_swap(t->tickets, ticket);
+}
+
+void tls_ticket_free(struct ssl_session_st *ticket)
+{
+    SSL_SESSION_free(ticket);
+}
+
+size_t tls_n_tickets(const struct tls *t)
+{
+    return tickets_n(t->tickets);
+}
+
+void tls_set_clock(struct tls *t, int64_t (*now_s)(void))
+{
+    tickets_set_clock(t->tickets, now_s);
 }

@@ -47,20 +47,52 @@ DEFINE_CLEANUP(struct tls, tls_free)
 
 struct ssl_st;
 struct ssl_ctx_st;
+struct ssl_session_st;
+struct x509_st;
 
-/* A new session of this side, owned by the caller (SSL_free, or a bufferevent). */
+/* A new session of this side, owned by the caller (SSL_free, or a bufferevent).  It ends before
+ * 't', and so do those that were made before. */
 struct ssl_st *tls_session(struct tls *t);
 struct ssl_ctx_st *tls_context(struct tls *t); /* Borrowed. */
 bool tls_is_server(const struct tls *t);
 
 struct tls_peer {
     bool has_certificate;
+    bool is_resumed;              /* Known by a ticket: it signed when it got the first. */
     char name[TLS_NAME_SIZE];     /* Common name. */
     char serial[TLS_SERIAL_SIZE]; /* Hexadecimal. */
 };
 
 /* Who is at the other end of a session that has shaken hands. */
 void tls_peer_of(struct ssl_st *session, struct tls_peer *ret_peer);
+
+/* As far as a certificate tells: the rest is false. */
+void tls_peer_of_certificate(const struct x509_st *certificate, struct tls_peer *ret_peer);
+
+/* ---- tickets (sys/tickets.h): resumption; without these calls there is none ---- */
+
+/* Of a server that asks clients: from now on tls_give_ticket() gives tickets, and they are good as
+ * long as 'counts' says of their certificate that it still does. */
+void tls_accept_tickets(struct tls *t,
+                        bool (*counts)(void *user, const char *name, const char *serial),
+                        void *user);
+
+/* To a client whose certificate was judged; it leaves with what is sent, or read, next. */
+void tls_give_ticket(struct ssl_st *session);
+
+/* Of a client: the newest ticket is kept, and offered by the next session. */
+void tls_keep_tickets(struct tls *t);
+
+/* Exchanges the kept ticket with '*ticket' (NULL: none): for who turns to several servers by turns,
+ * or wants a full handshake.  Whoever holds one frees it. */
+void tls_swap_ticket(struct tls *t, struct ssl_session_st **ticket);
+void tls_ticket_free(struct ssl_session_st *ticket);
+
+/* Of a server: for how many that come back it has a session. */
+size_t tls_n_tickets(const struct tls *t);
+
+/* Tickets and their certificates are judged by this clock instead of the machine's. */
+void tls_set_clock(struct tls *t, int64_t (*now_s)(void));
 
 /* SHA-256 of the first certificate in 'pem', as in a pin.  -EINVAL: no certificate. */
 int tls_fingerprint(const char *pem, uint8_t ret_pin[TLS_PIN_SIZE]);

@@ -156,6 +156,19 @@ static void link_may(const struct linking *l, const struct words *raw, struct ed
     }
 }
 
+static void link_pair(const struct linking *l, const struct raw_edge *raw, struct edge_place *e)
+{
+    struct diagnostic *x;
+
+    if (!raw->pair.text)
+        return;
+    e->pair = raw->pair.text;
+    if (!raw->port.text || strcmp(raw->pair.text, raw->port.text) != 0)
+        return;
+    x = diagnostics_add(l->d, CODE_VALUE, &raw->pair.place, "\"%s\" for \"pair\"", raw->pair.text);
+    diagnostic_expected(x, "another interface than the port");
+}
+
 static struct edge_place *link_edge(const struct linking *l, const struct raw_edge *raw,
                                     const struct endpoint *of)
 {
@@ -166,7 +179,13 @@ static struct edge_place *link_edge(const struct linking *l, const struct raw_ed
     e = arena_alloc(l->arena, 1, sizeof *e);
     e->agent = (struct named){raw->agent.text, raw->agent.place};
     e->port = (struct named){raw->port.text, raw->port.place};
+    link_pair(l, raw, e);
     e->open_before = raw->before.text && strcmp(raw->before.text, "open") == 0;
+    e->learn_dhcp = raw->learn.text != NULL;
+    if (raw->refuse.text)
+        e->refusal = strcmp(raw->refuse.text, "reset") == 0       ? REFUSE_RESET
+                     : strcmp(raw->refuse.text, "exception") == 0 ? REFUSE_EXCEPTION
+                                                                  : REFUSE_DROP;
     link_macs(l, &raw->macs, e);
     link_may(l, &raw->may, e);
     if (!(of->enforcers & ENFORCER_EDGE) && e->agent.name) {

@@ -87,7 +87,7 @@ struct raw_endpoint {
 };
 
 struct raw_edge {
-    struct word agent, port, before;
+    struct word agent, port, pair, before, refuse, learn;
     struct words macs, may;
 };
 

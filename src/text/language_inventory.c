@@ -17,6 +17,8 @@ static const struct schema label_schema = {
     .title = "a label", .size = sizeof(struct raw_label), .brief = &label_value};
 
 static const char *const before[] = {"closed", "open", NULL};
+static const char *const refuse[] = {"drop", "reset", "exception", NULL};
+static const char *const learn[] = {"dhcp", NULL};
 static const char *const may[] = {"serve-dhcp", "route", NULL};
 
 static const struct field edge_fields[] = {
@@ -26,11 +28,21 @@ static const struct field edge_fields[] = {
     {WORD("port", raw_edge, port, GRAMMAR_INTERFACE), .required = true,
      .expected = "the name of a network interface",
      .about = "The interface of that machine on which this one hangs."},
+    {WORD("pair", raw_edge, pair, GRAMMAR_INTERFACE), .expected = "the name of a network interface",
+     .about = "In line before a device: the other interface of that machine, on the network's "
+              "side. The agent joins the two to one wire."},
     {WORDS("macs", raw_edge, macs, GRAMMAR_MAC), .required = true,
      .expected = "a MAC address, or a list of them", .about = "The MAC addresses it may use."},
     {CHOICE("before", raw_edge, before, before),
      .about = "What passes until the first policy is there: nothing (`closed`, when absent), or "
               "everything (`open`: for a device that must not stop)."},
+    {CHOICE("refuse", raw_edge, refuse, refuse),
+     .about = "What the client hears of a request for a protocol function that is denied at this "
+              "port: nothing (`drop`, when absent), a TCP reset, or the protocol's exception; the "
+              "last two end the connection."},
+    {CHOICE("learn", raw_edge, learn, learn),
+     .about = "`dhcp`: addresses that an authorised DHCP server leases to one of its MACs are its "
+              "own at this port, for the time of the lease, beside those of `addresses`."},
     {WORDS("may", raw_edge, may, GRAMMAR_ANY), .choices = may, .may_be_empty = true,
      .expected = "serve-dhcp, route, or both",
      .about =

@@ -103,7 +103,7 @@ void proof_report_json(struct buf *b, const struct policy *policy, const struct 
                r->n_endpoints, r->n_outside, r->n_classes, r->n_slices, r->n_rules);
 }
 
-size_t proof_report_all_json(struct buf *b, const struct hops *h)
+size_t proof_report_all_json(struct buf *b, const struct hops *h, struct progress *progress)
 {
     const struct policy *p = h->world->policy;
     size_t held = 0;
@@ -117,6 +117,7 @@ size_t proof_report_all_json(struct buf *b, const struct hops *h)
         buf_puts(b, i ? ", " : "");
         proof_report_json(b, p, &p->proofs[i], &r);
         proof_result_done(&r);
+        progress_step(progress, 1);
     }
     buf_putc(b, ']');
     return held;

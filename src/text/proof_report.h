@@ -20,5 +20,6 @@ void proof_report_text(struct buf *b, const struct policy *policy, const struct 
 void proof_report_json(struct buf *b, const struct policy *policy, const struct proof *p,
                        const struct proof_result *r);
 
-/* An array of these, for all proofs of the policy; returns how many hold. */
-size_t proof_report_all_json(struct buf *b, const struct hops *h);
+/* An array of these, for all proofs of the policy, with a step of 'p' (or NULL) for each; returns
+ * how many hold. */
+size_t proof_report_all_json(struct buf *b, const struct hops *h, struct progress *p);

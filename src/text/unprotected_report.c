@@ -43,11 +43,16 @@ static const char *example_name(const struct endpoint *e)
     return e ? e->name : "an address outside";
 }
 
+static bool is_of_network(const struct unprotected_row *r)
+{
+    return r->reason == UNPROTECTED_PLAIN_SWITCH || r->reason == UNPROTECTED_GUESSED_IDENTITY;
+}
+
 static void put_row(struct buf *b, const struct unprotected_row *r)
 {
     CLEANUP(buf_done) struct buf ends = BUF_INIT;
 
-    if (r->reason == UNPROTECTED_PLAIN_SWITCH)
+    if (is_of_network(r))
         buf_printf(&ends, "in %s", r->from);
     else
         buf_printf(&ends, "%s -> %s", r->from, r->to);
@@ -62,6 +67,7 @@ static const char *heading(enum unprotected_reason reason)
         "no enforcer at either end: what the policy denies passes today",
         "agent only: passes when the source is owned, since root inside switches its agent off",
         "plain switch: neighbours in one /24 or /64, taken for one segment, with nothing between",
+        "guessed identity: neighbours whom the policy tells apart by addresses that nobody binds",
     };
 
     return texts[reason];
@@ -104,7 +110,7 @@ static void put_name_or_null(struct buf *b, const struct endpoint *e)
 
 static void put_row_json(struct buf *b, const struct unprotected_row *r)
 {
-    if (r->reason == UNPROTECTED_PLAIN_SWITCH) {
+    if (is_of_network(r)) {
         buf_puts(b, "{\"network\": ");
         json_quote(b, r->from);
     } else {
@@ -203,6 +209,33 @@ static void put_open(struct buf *b, const struct world *w, const struct unprotec
         buf_puts(b, "    closed by an edge or an enforcing switch before it\n");
 }
 
+/* Where the edge is that stands before it, and what passes there without a program. */
+static void put_place(struct buf *b, const struct edge_place *at)
+{
+    if (!at || !at->agent.name || !at->port.name)
+        return;
+    buf_printf(b, "\n  edge       port %s of %s", at->port.name, at->agent.name);
+    if (at->pair)
+        buf_printf(b, ", in line with %s", at->pair);
+    buf_puts(b, at->open_before ? "; fail-open: without a program everything passes"
+                                : "; fail-closed: without a program nothing passes");
+}
+
+static void put_place_json(struct buf *b, const struct edge_place *at)
+{
+    if (!at || !at->agent.name || !at->port.name)
+        return;
+    buf_puts(b, ", \"edge\": {\"agent\": ");
+    json_quote(b, at->agent.name);
+    buf_puts(b, ", \"port\": ");
+    json_quote(b, at->port.name);
+    if (at->pair) {
+        buf_puts(b, ", \"pair\": ");
+        json_quote(b, at->pair);
+    }
+    buf_printf(b, ", \"fail\": \"%s\"}", at->open_before ? "open" : "closed");
+}
+
 void unprotected_report_owned_text(struct buf *b, const struct world *w, uint32_t endpoint)
 {
     const struct endpoint *e = &w->inventory->endpoints[endpoint];
@@ -214,6 +247,7 @@ void unprotected_report_owned_text(struct buf *b, const struct world *w, uint32_
     buf_printf(b, "\n  mode       %s\n  trust      %s\n  enforcers  ", mode_name(end->mode),
                trust_name(e->trust));
     put_enforcers(b, e->enforcers, ", ", "none");
+    put_place(b, e->edge);
     buf_puts(b, "\nif it is owned:\n");
     if (o.gone) {
         buf_puts(b, "  ");
@@ -261,7 +295,9 @@ void unprotected_report_owned_json(struct buf *b, const struct world *w, uint32_
     buf_printf(b, "], \"mode\": \"%s\", \"trust\": \"%s\", \"enforcers\": [", mode_name(end->mode),
                trust_name(e->trust));
     put_quoted(b, e->enforcers);
-    buf_puts(b, "], \"if_owned\": {\"no_longer\": [");
+    buf_puts(b, "]");
+    put_place_json(b, e->edge);
+    buf_puts(b, ", \"if_owned\": {\"no_longer\": [");
     put_quoted(b, o.gone);
     buf_puts(b, "], \"still\": [");
     put_quoted(b, o.still);

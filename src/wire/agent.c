@@ -43,7 +43,7 @@ void agent_message_free(struct agent_message *m)
         free(m->hello.features);
         break;
     case AGENT_FLOWS:
-        free(m->flows.flows);
+        flow_batch_done(&m->flows.batch);
         break;
     case AGENT_STATUS_REPLY:
         free(m->status_reply.counters);
@@ -59,6 +59,7 @@ void agent_message_free(struct agent_message *m)
     case AGENT_STATUS_REQUEST:
     case AGENT_CONTROL:
     case AGENT_REFUSED:
+    case AGENT_FLOWS_ACK:
     case AGENT_ACK:
     case AGENT_NOTICE:
         break;
@@ -84,7 +85,7 @@ static Suimitsu__Snapshot *snapshot_to_pb(struct scratch *s, const struct agent_
     return pb;
 }
 
-static Suimitsu__Delta *delta_to_pb(struct scratch *s, const struct agent_delta *m)
+Suimitsu__Delta *delta_to_pb(struct scratch *s, const struct agent_delta *m)
 {
     Suimitsu__Delta *pb = PB_NEW(s, Suimitsu__Delta, suimitsu__delta__init);
     const struct delta *d = m->delta;
@@ -150,6 +151,9 @@ static Suimitsu__Ports *ports_to_pb(struct scratch *s, const struct agent_ports 
         to->open_before = from->open_before;
         to->dhcp_server = from->dhcp_server;
         to->router = from->router;
+        to->pair = lend(from->pair);
+        to->learn_dhcp = from->learn_dhcp;
+        to->refusal = (uint32_t)from->refusal;
         pb->ports[i] = to;
     }
     return pb;
@@ -186,45 +190,28 @@ static Suimitsu__Ack *ack_to_pb(struct scratch *s, const struct agent_ack *m)
     return pb;
 }
 
-static Suimitsu__Flow *flow_to_pb(struct scratch *s, const struct agent_flow *f)
-{
-    Suimitsu__Flow *pb = PB_NEW(s, Suimitsu__Flow, suimitsu__flow__init);
-
-    pb->direction = f->direction;
-    pb->local = address_to_pb(&f->local);
-    pb->remote = address_to_pb(&f->remote);
-    pb->remote_identity = f->remote_identity;
-    pb->protocol = f->protocol;
-    pb->port = f->port;
-    pb->process = lend(f->process);
-    pb->script = lend(f->script);
-    pb->user = lend(f->user);
-    pb->uid = f->uid;
-    pb->verdict = f->verdict;
-    pb->layer = f->layer;
-    pb->rule = f->rule;
-    pb->revision = f->revision;
-    pb->enforced = f->enforced;
-    pb->first_ms = f->first_ms;
-    pb->last_ms = f->last_ms;
-    pb->count = f->count;
-    pb->bytes_out = f->bytes_out;
-    pb->bytes_in = f->bytes_in;
-    return pb;
-}
-
 static Suimitsu__Flows *flows_to_pb(struct scratch *s, const struct agent_flows *m)
 {
     Suimitsu__Flows *pb = PB_NEW(s, Suimitsu__Flows, suimitsu__flows__init);
 
     pb->endpoint = lend(m->endpoint);
+    pb->epoch = m->epoch;
     pb->sequence = m->sequence;
-    pb->lost_events = m->lost_events;
-    pb->lost_records = m->lost_records;
-    pb->n_flows = m->n_flows;
-    pb->flows = scratch_new(s, m->n_flows, sizeof(*pb->flows));
-    for (size_t i = 0; i < m->n_flows; i++)
-        pb->flows[i] = flow_to_pb(s, &m->flows[i]);
+    pb->lost = m->lost;
+    pb->interrupted = m->interrupted;
+    pb->sent_ms = m->sent_ms;
+    if (m->columns) {
+        pb->columns.data = scratch_new(s, 1, m->columns_size);
+        memcpy(pb->columns.data, m->columns, m->columns_size);
+        pb->columns.len = m->columns_size;
+    } else {
+        CLEANUP(buf_done) struct buf columns = BUF_INIT;
+
+        flow_batch_encode(&m->batch, &columns);
+        pb->columns.data = scratch_new(s, 1, columns.size);
+        memcpy(pb->columns.data, columns.data, columns.size);
+        pb->columns.len = columns.size;
+    }
     return pb;
 }
 
@@ -288,6 +275,10 @@ static void small_to_pb(struct scratch *s, const struct agent_message *m, Suimit
         pb->enrolled = PB_NEW(s, Suimitsu__Enrolled, suimitsu__enrolled__init);
         pb->enrolled->chain = lend_text(m->enrolled.chain);
         pb->enrolled->ca = lend_text(m->enrolled.ca);
+    } else if (m->kind == AGENT_FLOWS_ACK) {
+        pb->flows_ack = PB_NEW(s, Suimitsu__FlowsAck, suimitsu__flows_ack__init);
+        pb->flows_ack->epoch = m->flows_ack.epoch;
+        pb->flows_ack->sequence = m->flows_ack.sequence;
     } else if (m->kind == AGENT_RENEW) {
         pb->renew = PB_NEW(s, Suimitsu__Renew, suimitsu__renew__init);
         pb->renew->csr = lend_text(m->renew);
@@ -337,6 +328,7 @@ static void body_to_pb(struct scratch *s, const struct agent_message *m, Suimits
     case AGENT_CERTIFICATE:
     case AGENT_REFUSED:
     case AGENT_ENROLLED:
+    case AGENT_FLOWS_ACK:
     case AGENT_RENEW:
     case AGENT_ENROLL:
         small_to_pb(s, m, pb);
@@ -395,6 +387,7 @@ const char *agent_kind_name(enum agent_kind kind)
         [AGENT_REFUSED] = "refused",
         [AGENT_ENROLLED] = "enrolled",
         [AGENT_PORTS] = "ports",
+        [AGENT_FLOWS_ACK] = "flows ack",
         [AGENT_HELLO] = "hello",
         [AGENT_ACK] = "ack",
         [AGENT_FLOWS] = "flows",

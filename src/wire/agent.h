@@ -18,13 +18,13 @@
 #include "base/buf.h"
 #include "core/delta.h"
 #include "core/program.h"
+#include "wire/flows.h"
 
 enum {
     AGENT_PROTOCOL_VERSION = 1,
     AGENT_TEXT_SIZE = 256,          /* Reasons, versions, notices; NUL included. */
     AGENT_PEM_SIZE = 16384,         /* Certificates and requests; NUL included. */
     AGENT_TOKEN_SIZE = 256,         /* Enrolment tokens; NUL included. */
-    AGENT_MAX_FLOWS = 1024,         /* In one message. */
     AGENT_MAX_TRUST = 65536,        /* In one message. */
     AGENT_MAX_COUNTERS = 64,        /* In one status. */
     AGENT_MAX_HOOKS = 256,          /* In one status. */
@@ -50,6 +50,7 @@ enum agent_kind { /* The field numbers of wire/agent.proto. */
                   AGENT_REFUSED,  /* The controller closes the connection behind it. */
                   AGENT_ENROLLED, /* To a stranger. */
                   AGENT_PORTS,    /* On the agent's own connection. */
+                  AGENT_FLOWS_ACK,
                   /* Agent to controller. */
                   AGENT_HELLO = 16,
                   AGENT_ACK,
@@ -153,12 +154,17 @@ struct agent_enrolled {
  * own. */
 #define AGENT_EDGE_ONLY "edge-only"
 
+/* Another one: this agent enforces by nftables, and cannot check programs or users. */
+#define AGENT_NFT "nft"
+
 struct agent_port {
     char endpoint[PROGRAM_NAME_SIZE];
     char interface[AGENT_INTERFACE_SIZE];
+    char pair[AGENT_INTERFACE_SIZE]; /* "": not in line. */
     uint8_t macs[AGENT_MAX_MACS][6];
     size_t n_macs;
-    bool open_before, dhcp_server, router;
+    bool open_before, dhcp_server, router, learn_dhcp;
+    enum refusal refusal;
 };
 
 struct agent_ports {
@@ -187,36 +193,20 @@ struct agent_ack {
     char text[AGENT_TEXT_SIZE];
 };
 
-struct agent_flow {
-    struct address local;
-    struct address remote;
-    identity_t remote_identity;
-    uint16_t port;     /* Destination port, or ICMP type (ICMPv4's number). */
-    uint8_t protocol;  /* IPPROTO_* */
-    uint8_t direction; /* enum direction */
-    uint8_t verdict;   /* enum verdict */
-    uint8_t layer;     /* enum layer */
-    bool enforced;     /* False for a would-deny. */
-    uint32_t rule;     /* Means something only with 'revision'. */
-    uint32_t uid;      /* UINT32_MAX: unknown. */
-    uint64_t revision;
-    uint64_t first_ms; /* Unix time of the first and last packet or connection. */
-    uint64_t last_ms;
-    uint64_t count;     /* Connections, or packets where there is no connection. */
-    uint64_t bytes_out; /* Seen from this endpoint. */
-    uint64_t bytes_in;
-    char process[PROGRAM_PATH_SIZE]; /* May be empty: unknown. */
-    char script[PROGRAM_PATH_SIZE];  /* May be empty: none, or unknown. */
-    char user[PROGRAM_NAME_SIZE];    /* May be empty. */
-};
-
 struct agent_flows {
     char endpoint[PROGRAM_NAME_SIZE];
-    uint64_t sequence;    /* Of the batch, rising since boot. */
-    uint64_t lost_events; /* Since boot, exact. */
-    uint64_t lost_records;
-    struct agent_flow *flows; /* Owned by the message. */
-    size_t n_flows;
+    uint64_t epoch;    /* Of the counting; random. */
+    uint64_t sequence; /* Of the batch in it: from 1, by one. */
+    uint64_t lost;     /* Records since the batch before that will never be told. */
+    uint64_t sent_ms;  /* Unix time, by the agent's clock. */
+    bool interrupted;  /* The run before ended without telling all that it knew. */
+    struct flow_batch batch;
+    const void *columns; /* Encoding: the batch as columns already, borrowed; NULL: 'batch'. */
+    size_t columns_size;
+};
+
+struct agent_flows_ack {
+    uint64_t epoch, sequence;
 };
 
 struct agent_notice {
@@ -266,6 +256,7 @@ struct agent_message {
         struct agent_refused refused;
         struct agent_enrolled enrolled;
         struct agent_ports ports;
+        struct agent_flows_ack flows_ack;
         struct agent_hello hello;
         struct agent_ack ack;
         struct agent_flows flows;

@@ -136,13 +136,16 @@ static int port_from_pb(const Suimitsu__Port *pb, struct agent_port *m)
 
     if (text_from_pb(pb->endpoint, m->endpoint, sizeof(m->endpoint)) < 0 || !m->endpoint[0] ||
         text_from_pb(pb->interface, m->interface, sizeof(m->interface)) < 0 || !m->interface[0] ||
-        pb->mac.len % sizeof(m->macs[0]) || n == 0 || n > AGENT_MAX_MACS)
+        text_from_pb(pb->pair, m->pair, sizeof(m->pair)) < 0 || pb->mac.len % sizeof(m->macs[0]) ||
+        n == 0 || n > AGENT_MAX_MACS || pb->refusal > REFUSE_EXCEPTION)
         return -EINVAL;
     memcpy(m->macs, pb->mac.data, pb->mac.len);
     m->n_macs = n;
     m->open_before = pb->open_before;
     m->dhcp_server = pb->dhcp_server;
     m->router = pb->router;
+    m->learn_dhcp = pb->learn_dhcp;
+    m->refusal = (enum refusal)pb->refusal;
     return 0;
 }
 
@@ -196,52 +199,18 @@ static int ack_from_pb(const Suimitsu__Ack *pb, struct agent_ack *m, const char 
     return 0;
 }
 
-static int flow_from_pb(const Suimitsu__Flow *pb, struct agent_flow *f)
-{
-    if (pb->direction > DIRECTION_IN || pb->protocol > UINT8_MAX || pb->port > UINT16_MAX ||
-        pb->verdict > VERDICT_WOULD_DENY || pb->layer > LAYER_DEFAULT ||
-        pb->rule > PROGRAM_MAX_RULES || pb->last_ms < pb->first_ms ||
-        address_from_pb(&pb->remote, &f->remote) < 0 ||
-        address_from_pb(&pb->local, &f->local) < 0 ||
-        text_from_pb(pb->process, f->process, sizeof(f->process)) < 0 ||
-        text_from_pb(pb->script, f->script, sizeof(f->script)) < 0 ||
-        text_from_pb(pb->user, f->user, sizeof(f->user)) < 0)
-        return -EINVAL;
-    f->direction = (uint8_t)pb->direction;
-    f->protocol = (uint8_t)pb->protocol;
-    f->port = (uint16_t)pb->port;
-    f->verdict = (uint8_t)pb->verdict;
-    f->layer = (uint8_t)pb->layer;
-    f->remote_identity = pb->remote_identity;
-    f->uid = pb->uid;
-    f->rule = pb->rule;
-    f->revision = pb->revision;
-    f->enforced = pb->enforced;
-    f->first_ms = pb->first_ms;
-    f->last_ms = pb->last_ms;
-    f->count = pb->count;
-    f->bytes_out = pb->bytes_out;
-    f->bytes_in = pb->bytes_in;
-    return 0;
-}
-
 static int flows_from_pb(const Suimitsu__Flows *pb, struct agent_flows *m, const char **ret_what)
 {
-    *ret_what = "the number of flows";
-    if (pb->n_flows > AGENT_MAX_FLOWS)
-        return -E2BIG;
-    *ret_what = "a field of a flow";
-    if (text_from_pb(pb->endpoint, m->endpoint, sizeof(m->endpoint)) < 0)
+    *ret_what = "the endpoint or the number of a batch of flows";
+    if (text_from_pb(pb->endpoint, m->endpoint, sizeof(m->endpoint)) < 0 || !pb->sequence ||
+        pb->lost > FLOWS_MAX_AMOUNT)
         return -EINVAL;
-    m->flows = xcalloc(pb->n_flows, sizeof(*m->flows));
-    m->n_flows = pb->n_flows;
-    for (size_t i = 0; i < pb->n_flows; i++)
-        if (flow_from_pb(pb->flows[i], &m->flows[i]) < 0)
-            return -EINVAL;
+    m->epoch = pb->epoch;
     m->sequence = pb->sequence;
-    m->lost_events = pb->lost_events;
-    m->lost_records = pb->lost_records;
-    return 0;
+    m->lost = pb->lost;
+    m->interrupted = pb->interrupted;
+    m->sent_ms = pb->sent_ms;
+    return flow_batch_decode(pb->columns.data, pb->columns.len, &m->batch, ret_what);
 }
 
 static int notice_from_pb(const Suimitsu__Notice *pb, struct agent_notice *m, const char **ret_what)
@@ -334,6 +303,10 @@ static int body_from_pb(const Suimitsu__Message *pb, struct agent_message *m, co
         return enrolled_from_pb(pb->enrolled, &m->enrolled);
     case AGENT_PORTS:
         return ports_from_pb(pb->ports, &m->ports, ret_what);
+    case AGENT_FLOWS_ACK:
+        m->flows_ack.epoch = pb->flows_ack->epoch;
+        m->flows_ack.sequence = pb->flows_ack->sequence;
+        return 0;
     case AGENT_HELLO:
         return hello_from_pb(pb->hello, &m->hello, ret_what);
     case AGENT_ACK:

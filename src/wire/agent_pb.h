@@ -22,6 +22,8 @@ Suimitsu__Program *program_to_pb(struct scratch *s, const struct program *p);
 Suimitsu__Entries *entries_to_pb(struct scratch *s, const struct program_entry *e, size_t n);
 Suimitsu__Addresses *addresses_to_pb(struct scratch *s, const struct program_address *a, size_t n);
 
+Suimitsu__Delta *delta_to_pb(struct scratch *s, const struct agent_delta *m);
+
 /* Columns of equal length, numbers that fit their fields; program_check() is up to the caller.
  * -EINVAL, -E2BIG with '*ret_what' as in agent_decode(). */
 int program_from_pb(const Suimitsu__Program *pb, struct program **ret_p, const char **ret_what);

@@ -3,14 +3,15 @@
 """Benchmarks of the host enforcer beside its peers: no policy, an nftables verdict map, a linear
 nftables rule set.
 
-  tests/bench/run.py [--sizes 10,1000,...] [--rounds 7] [--metrics 1,2,3,4,5,12]
+  tests/bench/run.py [--sizes 10,1000,...] [--rounds 7] [--metrics 1,2,3,4,5,7,10,11,12]
                      [--markdown FILE]
 
 Each rig is a pair of hosts (namespaces, joined by one veth pair) that keeps its policy at both ends
 for a size; the rigs work in turn, A B C D A B C D, and a line gives the ratio of medians.
 
 What is counted: CPU time of everything in both hosts' cgroups (cpu.stat usage_usec: work, agents
-and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads.  Metrics 4 and 5 (northd.py) and 6 (questions.py) need no hosts; edge_rig.py is 1 and 2 for the edge."""
+and the packet processing that the kernel does on their behalf) and of the ksoftirqd threads.  Metrics 4 and 5 (northd.py), 6 (questions.py), 7 and 11
+(agents_rig.py) and 16 (web_map.py) need no hosts; edge_rig.py is 1 and 2 for the edge."""
 import argparse
 import datetime
 import json
@@ -26,9 +27,13 @@ sys.path[:0] = [str(ROOT / "lab"), str(ROOT / "tests" / "netns")]
 from labkit import Lab, LabError, World  # noqa: E402
 from labkit.system import check_preconditions, run  # noqa: E402
 from wall import Agent  # noqa: E402
+import agents_rig  # noqa: E402
 import edge_rig  # noqa: E402
+import flows  # noqa: E402
 import northd  # noqa: E402
+import history_rig  # noqa: E402
 import questions  # noqa: E402
+import web_map  # noqa: E402
 from softirq import softirq_us  # noqa: E402
 
 TESTS = ROOT / "build" / "tests"
@@ -291,12 +296,13 @@ def main():
                         type=lambda s: [int(x) for x in s.split(",")])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--idle", type=int, default=60, help="seconds of idleness for metric 12")
-    parser.add_argument("--metrics", default=["1", "2", "3", "4", "5", "6", "12", "edge"], type=lambda s: s.split(","))
+    parser.add_argument("--metrics", default=["1", "2", "3", "4", "5", "6", "7", "9", "10", "11", "12", "16", "edge"], type=lambda s: s.split(","))
+    parser.add_argument("--agents", type=int, help="for metrics 7 and 11 (default 1,000)")
     parser.add_argument("--markdown", type=pathlib.Path, help="also write the table there")
     options = parser.parse_args()
     lines = Lines()
     try:
-        if set(options.metrics) - {"4", "5", "6", "edge"}:
+        if set(options.metrics) - {"4", "5", "6", "7", "9", "10", "11", "16", "edge"}:
             check_preconditions()
             measure(options, lines)
         if {"4", "5"} & set(options.metrics):
@@ -304,9 +310,17 @@ def main():
         if "edge" in options.metrics:
             check_preconditions()
             edge_rig.measure(lines, [n for n in options.sizes if n <= 100_000], options.rounds)
+        agents_rig.measure(lines, min(options.rounds, 3), [m for m in ("7", "11") if m in options.metrics], options.agents)
         if "6" in options.metrics:
             questions.measure(lines, min(options.rounds, 3))
-    except (LabError, northd.NorthdError, questions.QuestionsError) as e:
+        if "10" in options.metrics:
+            history_rig.measure(lines, min(options.rounds, 5))
+        if "9" in options.metrics:
+            flows.measure(lines, min(options.rounds, 5))
+        if "16" in options.metrics:
+            web_map.measure(lines, min(options.rounds, 3))
+    except (LabError, northd.NorthdError, questions.QuestionsError, web_map.WebMapError,
+            history_rig.HistoryError) as e:
         print(f"bench: {e}", file=sys.stderr)
         return 1
     if options.markdown:

@@ -16,9 +16,9 @@ DRIVER = ROOT / "build" / "tests" / "edge_driver"
 class Edge:
     """The edge of a lab's network namespace; ports are called as the hosts on them."""
 
-    def __init__(self, lab, *options):
+    def __init__(self, lab, *options, name="edge"):
         self.lab, self.options = lab, options
-        self.pins = BPFFS / f"{lab.net}-edge"
+        self.pins = BPFFS / f"{lab.net}-{name}"
         self.process = None
         try:
             self.start()

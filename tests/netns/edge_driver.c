@@ -4,7 +4,9 @@
  *     edge_driver PIN_DIR [clsact] [flows=N] [port-flows=N] [half=N] [server=ADDRESS]
  *                         [guard=PATTERN] [bridge=NAME] [trunk=NAME]
  *
- *     put INTERFACE MAC[,MAC] [open] [dhcp] [router]     load INTERFACE PROGRAM_FILE
+ *     put INTERFACE MAC[,MAC] [open] [dhcp] [router] [reset|exception] [pair=INTERFACE]
+ *         [learn]
+ *     load INTERFACE PROGRAM_FILE
  *     back INTERFACE          remove INTERFACE           trust ADDRESS white|grey|black
  *     status                  bye
  *
@@ -86,6 +88,12 @@ static int put(struct driver *d, char **words, size_t n, struct buf *why)
         b.open_before |= strcmp(words[i], "open") == 0;
         b.dhcp_server |= strcmp(words[i], "dhcp") == 0;
         b.router |= strcmp(words[i], "router") == 0;
+        b.learn_dhcp |= strcmp(words[i], "learn") == 0;
+        if (strncmp(words[i], "pair=", 5) == 0)
+            (void)snprintf(b.pair, sizeof(b.pair), "%s", words[i] + 5);
+        b.refusal = strcmp(words[i], "reset") == 0       ? REFUSE_RESET
+                    : strcmp(words[i], "exception") == 0 ? REFUSE_EXCEPTION
+                                                         : b.refusal;
     }
     return edge_put_port(d->edge, &b, why);
 }
@@ -117,6 +125,18 @@ static int set_trust(struct driver *d, const char *address, const char *word)
     return -EINVAL;
 }
 
+static json_t *learned(const struct driver *d, const char *interface)
+{
+    struct address addresses[EDGE_MAX_MACS];
+    size_t n = edge_learned(d->edge, interface, addresses, EDGE_MAX_MACS);
+    char text[ADDRESS_TEXT_SIZE];
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_append_new(all, json_string(address_format(&addresses[i], text)));
+    return all;
+}
+
 static json_t *status(const struct driver *d)
 {
     static struct edge_port_status ports[1024];
@@ -124,16 +144,18 @@ static json_t *status(const struct driver *d)
     json_t *all = json_object();
 
     for (size_t i = 0; i < n; i++) {
-        json_t *p = json_pack("{ss sI sb sb ss si si}", "endpoint", ports[i].endpoint, "revision",
-                              (json_int_t)ports[i].revision, "present", ports[i].present,
-                              "open_before", ports[i].open_before, "hook", ports[i].hook, "flows",
-                              (int)ports[i].n_flows, "half", (int)ports[i].n_half);
+        json_t *p = json_pack("{ss sI sb sb ss ss sb si si}", "endpoint", ports[i].endpoint,
+                              "revision", (json_int_t)ports[i].revision, "present",
+                              ports[i].present, "open_before", ports[i].open_before, "hook",
+                              ports[i].hook, "pair", ports[i].pair, "joined", ports[i].joined,
+                              "flows", (int)ports[i].n_flows, "half", (int)ports[i].n_half);
         json_t *counters = json_object();
 
         for (size_t c = 0; c < edge_n_counters(); c++)
             (void)json_object_set_new(
                 counters, edge_counter_name(c),
                 json_integer((json_int_t)edge_counter(d->edge, ports[i].interface, c)));
+        (void)json_object_set_new(p, "learned", learned(d, ports[i].interface));
         (void)json_object_set_new(p, "counters", counters);
         (void)json_object_set_new(all, ports[i].interface, p);
     }

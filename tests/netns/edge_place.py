@@ -99,7 +99,7 @@ class Place:
         """An ARP question that passes from everybody to the target; each one is different."""
         n = next(self.fences)
         return Ether(src=self.mac[source], dst=ALL) / ARP(
-            op=1, hwsrc=self.mac[source], psrc=self.lab[source].address(),
+            op=1, hwsrc=self.mac[source], psrc="0.0.0.0",
             pdst=self.lab[target].address(), hwdst=f"00:00:00:00:{n >> 8:02x}:{n & 255:02x}")
 
     def send(self, source, target, *frames):

@@ -13,17 +13,29 @@ SOL_PACKET, PACKET_AUXDATA = 263, 8  # <linux/if_packet.h>
 VLAN_VALID, TPID_VALID = 0x10, 0x40  # tpacket_auxdata.tp_status
 
 
+def within(host, make):
+    """What make() returns, called in the host's network namespace: sockets stay there."""
+    home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        enter_namespace(NETNS / host.namespace, CLONE_NEWNET)
+        return make()
+    finally:
+        enter_namespace(f"/proc/self/fd/{home}", CLONE_NEWNET)
+        os.close(home)
+
+
+def socket_in(host, family, kind=socket.SOCK_STREAM):
+    made = within(host, lambda: socket.socket(family, kind))
+    made.settimeout(5)
+    return made
+
+
 class Wire:
     """A packet socket at a host's interface."""
 
     def __init__(self, host, interface="eth0"):
-        home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            enter_namespace(NETNS / host.namespace, CLONE_NEWNET)
-            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        finally:
-            enter_namespace(f"/proc/self/fd/{home}", CLONE_NEWNET)
-            os.close(home)
+        self.socket = within(host, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                                         socket.htons(ETH_P_ALL)))
         self.socket.bind((interface, ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)

@@ -6,7 +6,7 @@ import select
 import shutil
 import subprocess
 
-from labkit.system import ROOT, LabError
+from labkit.system import PATIENCE, ROOT, LabError
 
 PROBE = ROOT / "build" / "lab" / "probe" / "probe"
 
@@ -57,6 +57,7 @@ class Running:
     def next_line(self, limit_s):
         """The next line as a value; LabError when none comes in time, None at the end."""
         out = self.process.stdout.fileno()
+        limit_s *= PATIENCE
         while b"\n" not in self.rest:
             if not select.select([out], [], [], limit_s)[0]:
                 raise LabError(f"the probe said nothing for {limit_s} s; so far: {self.lines[-5:]}")

@@ -11,6 +11,7 @@ from labkit.system import ROOT
 
 PREFIX = f"sm-d{os.getpid() % 10000}-"
 LIMIT_S = 90
+WORLDS = ("shop", "plant")
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def output():
         assert done.returncode == 0, done.stdout
         yield done.stdout, took
     finally:
-        Lab("shop", PREFIX).down()
+        for world in WORLDS:
+            Lab(world, PREFIX).down()
 
 
 def test_the_demo_measures_flat_then_watertight(output):
@@ -45,6 +47,17 @@ def test_the_demo_cuts_the_live_session_of_a_suspect(output):
     assert int(re.search(r"was cut (\d+) ms after", text)[1]) < 5000
     assert "pc1 now reaches: fix1:443 " in text
     assert "released; pc1 reads web1 again" in text
+
+
+def test_the_demo_goes_through_the_hole_of_the_press_and_then_does_not(output):
+    text, _ = output
+    plant = text[text.index("6. A plant"):]
+    assert re.search(r"hop 1  plc1 +from pc9 by tcp/502, through its hole", plant)
+    assert "by program 666" in plant
+    after = plant[plant.index("plant.policy.yaml is applied"):]
+    assert "from pc9, as root: 1 of 4 hosts" in after and "no hop plc1" in after
+    assert int(re.search(r"(\d+) answers", after)[1]) > 4 and "the press at 60 kN" in after
+    assert re.search(r"from eng1, the engineer: ok", after) and "only read: exception" in after
 
 
 def test_the_demo_takes_less_than_ninety_seconds(output):
@@ -74,4 +87,4 @@ def test_demo_stop_leaves_nothing(output):
     done = subprocess.run([ROOT / "lab" / "demo", "--stop", "--prefix", PREFIX],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
     assert done.returncode == 0, done.stdout
-    assert Lab("shop", PREFIX).leftovers() == []
+    assert [Lab(world, PREFIX).leftovers() for world in WORLDS] == [[], []]

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An edge agent with its controller: endpoints without an agent of their own are guarded at the ports
 that they hang on, by what the inventory says, through deaths and changes of both."""
-import json
 import os
 import signal
-import subprocess
 
 import pytest
 import yaml
-from edge import mac_of
-from labkit import Control, Lab, World, binary, inventory
-from labkit.system import NETNS, wait_for
+from edge import Edge, mac_of
+from labkit import Control, EdgeAgent, Lab, World, inventory
+from labkit.system import NETNS, run, wait_for
 from probing import Running, install_probe, try_one
 from wall import EVIL, GOOD, SERVER, target
 
@@ -38,59 +36,14 @@ allow:
 ONE, TWO = RULES % "one", RULES % "two"
 
 
-class Outside:
-    """The edge agent in the lab's own network namespace, where the ports are."""
-
-    def __init__(self, lab, control):
-        self.lab, self.control = lab, control
-        self.folder = lab.folder / "outside"
-        self.folder.mkdir(mode=0o711)
-        os.chmod(lab.folder, 0o711)  # The network half is nobody and reads its key below.
-        self.instance = f"{lab.net}-out"
-        self.process = None
-        self.log = open(self.folder / "log", "ab")
-
-    def agent(self, *words, **options):
-        return subprocess.run(["nsenter", f"--net={NETNS / self.lab.net}", binary("suimitsu-agent"), *words,
-                               "--instance", self.instance, "--state-dir", self.folder / "state",
-                               "--run-dir", self.folder / "run"], text=True, capture_output=True,
-                              timeout=60, **options)
-
-    def enroll(self):
-        token = self.control.cli("token", "create", "outside", "--valid", "10m").stdout
-        done = self.agent("enroll", "--controller", self.control.address, "--token-file", "-",
-                          input=token)
-        assert done.returncode == 0, done.stderr
-
-    def start(self):
-        self.process = subprocess.Popen(
-            ["nsenter", f"--net={NETNS / self.lab.net}", binary("suimitsu-agent"), "run", "--edge-only",
-             "--controller", self.control.address, "--instance", self.instance, "--state-dir",
-             self.folder / "state", "--run-dir", self.folder / "run"], stdout=self.log, stderr=self.log)
-
-    def end(self, sign=signal.SIGTERM):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(sign)
-            self.process.wait(20)
-
-    def status(self):
-        done = self.agent("status", "-o", "json")
-        return json.loads(done.stdout) if done.returncode == 0 else None
-
-    def down(self):
-        self.end()
-        self.agent("detach")
-        self.log.close()
-
-
 class Site:
     """Controller, two guests, and what stands outside of them."""
 
-    def __init__(self, lab, outside=Outside, enforcers=()):
+    def __init__(self, lab, enforcers=(), **options):
         self.lab, self.control = lab, Control(lab)
         self.a, self.b = lab["a"], lab["b"]
         self.control.start()
-        self.outside = outside(lab, self.control)
+        self.outside = EdgeAgent(lab, self.control, "outside", **options)
         self.ledger = inventory(lab.world)
         self.ledger["endpoints"]["outside"] = {"labels": {}, "addresses": ["10.77.0.254"],
                                                "enforcers": list(enforcers)}
@@ -206,9 +159,9 @@ def test_an_unconfirmed_policy_is_gone_back_from_at_the_edge(site):
     site.apply(ONE)
     path = site.lab.folder / "policy.yaml"
     path.write_text(TWO)
-    site.control.apply(path, confirm_s=2)
+    site.control.apply(path, confirm_s=8)  # Long enough to see it in force on a busy machine.
     assert site.opens(7002)
-    wait_for(lambda: site.opens(7001) and not site.opens(7002), 15, "the former policy")
+    wait_for(lambda: site.opens(7001) and not site.opens(7002), 30, "the former policy", 0.1)
     wait_for(lambda: not site.control.api("GET", "/status")["confirm_by"], 10,
              "the controller to end its waiting")
     site.wait_current()
@@ -228,16 +181,74 @@ def test_a_guest_that_the_inventory_moves_away_is_let_go(site):
 
 def test_a_second_agent_on_the_same_ports_is_refused_and_the_first_goes_on(site):
     site.apply(ONE)
-    second = Outside.__new__(Outside)
-    second.__dict__ = dict(site.outside.__dict__, process=None)
-    second.log = open(site.outside.folder / "second", "w+b")
+    second = EdgeAgent(site.lab, site.control, "outside")
+    second.log = site.outside.folder / "second"
+    said = site.outside.log.read_bytes()
     second.start()
     try:
-        wait_for(lambda: b"another agent runs" in (site.outside.folder / "second").read_bytes(), 10,
-                 "the second agent to be refused")
+        wait_for(lambda: second.log.read_bytes().count(b"another agent runs") > 1, 10, "the second agent to be refused")
     finally:
-        second.end()
-        second.log.close()
+        second.process.terminate()
+        second.process.wait(20)
+    assert b"connected" not in second.log.read_bytes()  # The controller would take it for the first.
+    assert site.outside.log.read_bytes() == said
     assert site.opens(7001) and not site.opens(7002)
     site.apply(TWO)
     assert site.opens(7002) and not site.opens(7001)
+
+
+def test_seats_without_an_edge_refuse_and_say_why(site):
+    """Another edge stands there: programs are refused, the agent lives, and takes over once it may."""
+    site.apply(ONE)
+    site.outside.end(signal.SIGKILL)
+    with Edge(site.lab, name="other"):
+        begin = (site.outside.folder / "log").stat().st_size
+        site.outside.start()
+
+        def said():
+            return (site.outside.folder / "log").read_bytes()[begin:].decode()
+        wait_for(lambda: "another edge (process" in said(), 20, "the edge to be refused")
+        site.control.host.path("/opt/two.yaml").write_text(TWO)
+        site.control.cli("apply", "/opt/two.yaml")
+        wait_for(lambda: "there is no edge on this machine" in said(), 20, "the programs to be refused")
+        assert site.outside.status()["edges"]["a"]["attached"] is False
+        assert site.opens(7001) and not site.opens(7002)  # What the former agent left goes on.
+    site.outside.end()
+    site.outside.start()
+    site.wait_current()
+    assert site.outside.status()["edges"]["a"]["attached"]
+    assert site.opens(7002) and not site.opens(7001)
+
+
+def test_the_inventory_puts_a_port_in_line(site):
+    def outside(*words):
+        run("nsenter", f"--net={NETNS / site.lab.net}", "ip", *words)
+
+    site.apply(ONE)
+    outside("link", "add", "far0", "type", "veth", "peer", "name", "up0")
+    outside("link", "set", "dev", "b", "nomaster")
+    for name in ("up0", "far0"):
+        outside("link", "set", "dev", name, "up")
+    outside("link", "set", "dev", "up0", "master", "lan")
+    assert not site.opens(7001)
+    ledger = yaml.safe_load(yaml.safe_dump(site.ledger))
+    ledger["endpoints"]["b"]["edge"] |= {"pair": "far0", "refuse": "reset"}
+    site.control.apply_inventory(yaml.safe_dump(ledger))
+    try:
+        wait_for(lambda: site.outside.status()["edges"]["b"].get("joined"), 10, "the wire to be joined")
+        wait_for(lambda: site.opens(7001), 10, "the device to be reached over the wire")
+        assert not site.opens(7002)
+        shown = site.outside.status()["edges"]["b"]
+        assert (shown["pair"], shown["before"]) == ("far0", "closed")
+        said = site.control.cli("endpoint", "show", "b").stdout
+        assert "port b of outside, in line with far0; fail-closed: without a program nothing passes" in said
+        site.outside.end(signal.SIGKILL)  # Pulled: what stands goes on.
+        assert site.opens(7001) and not site.opens(7002)
+    finally:
+        if site.outside.process.poll() is not None:
+            site.outside.start()
+        site.control.apply_inventory(yaml.safe_dump(site.ledger))
+        outside("link", "del", "far0")
+        outside("link", "set", "dev", "b", "master", "lan")
+    site.wait_current()
+    wait_for(lambda: site.opens(7001), 10, "the device to be reached as before")

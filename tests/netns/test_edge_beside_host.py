@@ -2,35 +2,12 @@
 """A machine that is enforced itself and guards others at its ports: neither judges the other's packets."""
 import os
 import signal
-import subprocess
 
 import pytest
-from labkit import Lab, World, binary
-from labkit.system import NETNS, cgroup_root, kill_cgroup, wait_for
+from labkit import Lab, World
 from probing import Running, install_probe, try_one
-from test_edge_agent import ONE, TWO, WORLD, Outside, Site
+from test_edge_agent import ONE, TWO, WORLD, Site
 from wall import EVIL, GOOD, SERVER, target
-
-
-class Both(Outside):
-    """The agent without --edge-only, in a cgroup of its own: only what is in there is its host."""
-
-    def start(self):
-        self.cgroup = cgroup_root() / "suimitsu-lab" / self.instance
-        self.cgroup.mkdir(parents=True, exist_ok=True)
-        self.process = subprocess.Popen(
-            ["nsenter", f"--net={NETNS / self.lab.net}", binary("suimitsu-agent"), "run", "--cgroup",
-             self.cgroup, "--controller", self.control.address, "--instance", self.instance, "--state-dir",
-             self.folder / "state", "--run-dir", self.folder / "run"], stdout=self.log, stderr=self.log,
-            preexec_fn=lambda: (self.cgroup / "cgroup.procs").write_text("0"))
-
-    def end(self, sign=signal.SIGTERM):
-        super().end(sign)
-        wait_for(lambda: not (self.cgroup / "cgroup.procs").read_text(), 10, "the agent to be gone")
-
-    def down(self):
-        super().down()
-        kill_cgroup(self.cgroup)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +16,8 @@ def site():
         for name in ("a", "b"):
             install_probe(lab[name], GOOD, EVIL, SERVER)
         with Running(lab["b"], "serve", ["tcp,7001", "tcp,7002"], SERVER, options=["-q"]):
-            site = Site(lab, Both, ["host"])
+            # Without --edge-only: what is in the agent's own cgroup is its host.
+            site = Site(lab, ["host"], options=["--cgroup", lab.net_cgroup])
             try:
                 yield site
             finally:

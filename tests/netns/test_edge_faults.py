@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What may happen to ports, bridges and edges while traffic runs."""
+import itertools
 import subprocess
+from pathlib import Path
 
 import pytest
-from edge import Edge, mac_of
+from edge import Edge
 from edge_place import Place
-from labkit.system import BPFFS, NETNS, run, wait_for
+from frames import has
+from labkit.system import BPFFS, NETNS, LabError, run, wait_for
 from probing import Running, try_targets
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
 from wall import target
 
 RULES = """
@@ -76,27 +82,30 @@ def test_long_datagrams_pass_in_pieces_or_whole_at_any_mtu(place, mtu):
         assert said.stdout == "", version
 
 
-def test_a_second_edge_at_the_same_port_and_its_end_open_nothing(place):
-    class Other(Edge):
-        def __init__(self, lab):
-            self.other = BPFFS / f"{lab.net}-other"
-            super().__init__(lab)
+def test_a_second_edge_is_refused_by_name_and_the_first_goes_on(place):
+    with pytest.raises(LabError, match="EBUSY: another edge .process [0-9]+. stands at the ports"):
+        Edge(place.lab, name="other")
+    assert holds(place)
+    place.edge.put(place.a)
+    assert holds(place) and not Path(BPFFS / f"{place.lab.net}-other").exists()
 
-        def start(self):
-            self.pins = self.other
-            super().start()
 
-    other = Other(place.lab)
+def test_a_name_that_an_ordinary_user_takes_keeps_no_edge_away(place):
+    squat = ("import os, socket, time; os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
+             "s.bind(chr(0) + 'suimitsu-edge'); s.listen(); print('taken', flush=True); time.sleep(60)")
+    place.edge.kill()
+    squatter = subprocess.Popen(["nsenter", f"--net={NETNS / place.lab.net}", "/usr/bin/python3", "-c", squat],
+                                stdout=subprocess.PIPE)
     try:
-        other.put(place.a)  # Closed there: it has no program yet.
-        assert not holds(place)
-        other.load(place.a, place.programs["a"])
-        assert holds(place)
-        other.command("remove", "a")
-        assert holds(place)
+        assert squatter.stdout.readline() == b"taken\n"
+        place.edge.start()
     finally:
-        other.down()
-    assert holds(place) and mac_of(place.a) == place.mac["a"]
+        squatter.kill()
+        squatter.wait()
+    for name in sorted(place.bound):
+        place.edge.put(place.lab[name])
+        place.edge.load(place.lab[name], place.programs[name])
+    assert holds(place)
 
 
 def test_the_interface_goes_in_the_middle_of_a_flood(place):
@@ -111,3 +120,26 @@ def test_the_interface_goes_in_the_middle_of_a_flood(place):
         flood.kill()
         flood.wait()
     assert place.edge.status("b")["present"]
+
+
+def test_a_suspect_stays_one_until_every_port_has_heard_otherwise():
+    rules = RULES.replace("from: clients", "from: [clients, others]")
+    place, sources = Place(rules, flush="b"), itertools.count(5000)  # Each time another flow.
+
+    def passes():
+        frame = Ether(src=place.mac["c"], dst=place.mac["b"]) / IP(src=place.lab["c"].address(),
+                                                                   dst=place.lab["b"].address()) / \
+            UDP(sport=next(sources), dport=7001) / Raw(bytes(30))
+        return has(place.send("c", "b", frame), frame)
+    try:
+        place.bind("a", "b")
+        assert passes()
+        place.apply(rules, states={"c": "black"})
+        assert not passes()
+        place.compile(rules)  # Released; the ports hear of it one after the other.
+        place.edge.load(place.a, place.programs["a"])
+        assert not passes()
+        place.edge.load(place.b, place.programs["b"])
+        assert passes()
+    finally:
+        place.down()

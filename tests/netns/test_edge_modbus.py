@@ -5,7 +5,11 @@ import random
 import struct
 
 import pytest
-from edge_place import Place
+from edge_place import Place, ether
+from frames import has
+from scapy.layers.inet import fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
+from scapy.packet import Raw
 from test_edge_packets import Talk, into, out
 
 RULES = """
@@ -135,30 +139,101 @@ def test_a_length_decides_what_is_a_header_and_what_is_not(place):
     assert client.is_dropped("function", hidden)
 
 
-def test_what_was_not_acknowledged_is_read_again_when_it_is_sent_again(place):
+def test_what_was_not_acknowledged_may_come_again_as_it_was(place):
     client = Client(place)
     start = client.seq_a
-    assert client.send(request(3), ack=False)
-    assert out(place, client.from_a("PA", request(3), seq=start))
-    assert client.is_dropped("function", request(6), seq=start)
-    assert out(place, client.from_a("PA", request(4), seq=start))
+    first, second = request(3), request(4, b"\0" * 9)
+    assert client.send(first, ack=False) and client.send(second, ack=False)
+    assert out(place, client.from_a("PA", first, seq=start))
+    assert out(place, client.from_a("PA", second, seq=start + len(first)))
+    assert out(place, client.from_a("PA", first + second, seq=start))  # Joined.
+    assert out(place, client.from_a("PA", first + second + request(3), seq=start))  # And with new ones.
+    client.seq_a += len(request(3))
     assert into(place, client.from_b("A"))
     assert out(place, client.from_a("PA", request(6), seq=start))  # The server has it: old bytes.
     assert client.send(request(3)) and client.is_dropped("function", request(6))
 
 
-def test_a_frame_cannot_be_shifted_by_sending_again(place):
-    """The second try of the first segment swallows the second, so the third is no longer what the
-    reader expected: it may only come in order."""
+@pytest.mark.parametrize("again", [request(6), request(4), request(4) + request(3), request(3)[:-1] + b"\2",
+                                   b"\1" + request(3)[1:]])
+def test_other_bytes_in_the_place_of_those_that_passed_end_the_connection(place, again):
+    """The server may have lost the first try (a wrong checksum does it): what it gets has to be what was
+    read."""
     client = Client(place)
     start = client.seq_a
     assert client.send(request(3), ack=False)
-    assert client.send(request(3, size=252), ack=False)  # 246 bytes are to come...
-    assert out(place, client.from_a("PA", request(3, size=2 + 4 + 12), seq=start))  # ...or are they?
-    assert client.is_dropped("request", request(6))
+    assert client.is_dropped("request", again, seq=start)
+    assert client.is_dropped("request", request(3), seq=start)
     assert client.is_dropped("request", request(3))
-    assert out(place, client.from_a("PA", b"\0" * 12, seq=start + 12))
-    assert client.is_dropped("function", request(6), seq=start + 24)
+    assert out(place, client.from_a("RA"))
+
+
+def test_what_was_data_cannot_become_a_request_by_sending_what_stood_before_it_again(place):
+    """The server loses the first segment and keeps the second, which holds what looks like data; a
+    first segment of the same length, which leaves no data to come, would make a request of it."""
+    client = Client(place)
+    start = client.seq_a
+    assert client.send(request(3, size=2 + 4 + 12), ack=False)
+    assert client.send(request(6), ack=False)
+    assert client.is_dropped("request", request(3), seq=start)
+
+
+def test_many_requests_may_wait_for_their_acknowledgement_and_no_more(place):
+    client = Client(place)
+    start = client.seq_a
+    for _ in range(7):
+        assert client.send(request(3), ack=False)
+    assert client.is_dropped("request", request(3))
+    assert out(place, client.from_a("PA", request(3) * 7, seq=start))
+    assert into(place, client.from_b("A"))
+    for _ in range(7):
+        assert client.send(request(3), ack=False)
+
+
+def test_a_second_SYN_cannot_move_the_beginning_of_the_stream(place):
+    """Twelve bytes on, the server would begin to read in what looks like data here."""
+    talk = Talk(place, to=502)
+    first = talk.seq_a
+    assert out(place, talk.from_a("S", ack=0, seq=first))
+    assert out(place, talk.from_a("S", ack=0, seq=first + 12))
+    assert not into(place, talk.from_b("SA", ack=first + 1))  # To the one that counts no more.
+    assert into(place, talk.from_b("SA", ack=first + 13))
+    talk.seq_b += 1
+    assert out(place, talk.from_a("A", seq=first + 13))
+    assert not out(place, talk.from_a("PA", request(3, size=18) + request(6), seq=first + 1))
+    assert not out(place, talk.from_a("PA", request(6), seq=first + 13))
+    assert out(place, talk.from_a("PA", request(3), seq=first + 13))
+
+
+def test_a_SYN_on_a_living_connection_begins_the_reading_anew(place):
+    """Otherwise a server that has forgotten the connection would take a request for what we think is
+    the rest of one."""
+    client = Client(place)
+    assert client.send(request(3, size=18))  # 12 bytes are to come.
+    assert out(place, client.from_a("S", seq=client.seq_a - 1, ack=0))
+    assert not out(place, client.from_a("PA", request(6)))  # There is no connection.
+    assert into(place, client.from_b("SA", ack=client.seq_a, seq=client.seq_b + 100))
+    client.seq_b += 101
+    assert out(place, client.from_a("A"))
+    assert client.is_dropped("function", request(6))
+    assert client.send(request(3))
+
+
+@pytest.mark.parametrize("flags", ["RA", "RAU", "FA"])
+def test_nothing_passes_before_the_server_has_said_where_the_stream_begins(place, flags):
+    talk = Talk(place, to=502).establish()
+    assert out(place, talk.from_a("S", seq=talk.seq_a + 115, ack=0))  # Another one, unanswered.
+    out(place, talk.from_a(flags, seq=talk.seq_a + 116))  # It may be over...
+    assert not out(place, talk.from_a("PA", request(6)))  # ...and what the server still has, too.
+    assert not out(place, talk.from_a("PA", request(3), seq=talk.seq_a + 116))
+
+
+def test_the_SYN_of_a_living_connection_that_comes_late_changes_nothing(place):
+    client = Client(place)
+    first = client.seq_a - 1
+    assert client.send(request(3))
+    assert client.is_dropped("request", b"", flags="S", seq=first, ack=0)
+    assert client.send(request(3))
 
 
 @pytest.mark.parametrize("offset", [-13, -1, 1, 12, 1000])
@@ -176,6 +251,25 @@ def test_urgent_bytes_and_data_before_the_handshake_do_not_pass(place):
     before = place.edge.counters(place.end)["request"]
     assert not out(place, early.from_a("S", request(3), ack=0))
     assert place.edge.counters(place.end)["request"] == before + 1
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_request_cannot_hide_its_function_in_a_piece_of_its_segment(place, version):
+    client = Client(place, version)
+    whole = client.from_a("PA", request(6))
+    # 4 bytes of the request go with TCP's header in the first piece, its function in the second.
+    if version == 4:
+        pieces = fragment(whole, fragsize=24)
+    else:
+        body = bytes(whole.payload)
+        pieces = [IPv6(src=whole.src, dst=whole.dst) /
+                  IPv6ExtHdrFragment(nh=6, id=77, offset=at // 8, m=at + 24 < len(body)) /
+                  Raw(body[at:at + 24]) for at in (0, 24)]
+    frames = [ether(place) / piece for piece in pieces]
+    assert len(frames) == 2
+    arrived = place.send("a", "b", *frames)
+    assert not any(has(arrived, frame) for frame in frames)
+    assert client.send(request(3))
 
 
 def test_a_denied_request_is_told(place):

@@ -67,7 +67,7 @@ def test_inventory_is_yaml_that_the_policy_reader_takes(world):
 
 
 @pytest.mark.parametrize("words, said", [
-    (("up", "no-such-world"), "there are: shop"),
+    (("up", "no-such-world"), "there are: plant, shop"),
     (("exec", "no-such-host", "--", "true"), "no running world has a host 'no-such-host'"),
     (("exec", HOST), "which command?"),
     (("exec", HOST, "--", "no-such-program"), "no program no-such-program"),

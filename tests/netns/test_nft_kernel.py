@@ -120,6 +120,34 @@ def test_a_change_holds_for_living_connections_and_leaves_the_others_alone(place
     assert end["cut"] == 0 and end["exchanges"] > 50, end
 
 
+def test_no_packet_that_is_allowed_is_refused_while_tables_are_replaced(place):
+    """A refused datagram ends its session at once: send() says EPERM."""
+    place.apply(ALLOW)
+    with Running(place.a, "hold", [target("udp", place.b, 7002, v) for v in (4, 6)], GOOD,
+                 options=["-i", "1", "-n", "40"]) as kept:
+        for n in range(60):
+            place.apply(LESS if n % 2 else ALLOW)
+        end = kept.end()
+    assert end["cut"] == 0, [x for x in kept.lines if x.get("event") == "cut"]
+
+
+@pytest.mark.parametrize("edit", [["add", "chain", "inet", "suimitsu", "{}z9"],
+                                  ["add", "rule", "inet", "suimitsu", "{}a1", "accept"]])
+def test_what_an_interrupted_replacement_left_is_no_obstacle(place, edit):
+    """The other slot has something, and it is not in use."""
+    place.apply(ALLOW)
+    used = "g1_" if "@g1_" in place.nft.nft("list", "chain", "inet", "suimitsu", "out") else "g0_"
+    other = {"g0_": "g1_", "g1_": "g0_"}[used]
+    for words in (["add", "chain", "inet", "suimitsu", "{}a1"], edit):
+        place.nft.nft(*[w.format(other) for w in words])
+    place.nft.nft("add", "map", "inet", "suimitsu", f"{other}s00", "{ type inet_proto . inet_service : verdict; }")
+    place.apply(LESS)
+    listing = place.nft.nft("list", "table", "inet", "suimitsu")
+    assert used not in listing and other in listing and f"{other}z9" not in listing
+    assert try_one(place.a, target("tcp", place.b, 7002), GOOD) == "open"
+    assert try_one(place.a, target("tcp", place.b, 7001), GOOD, limit_ms=400) != "open"
+
+
 def test_nothing_forbidden_passes_while_tables_are_replaced_under_a_flood(place):
     place.apply(ALLOW)
     count_b = Nft(place.b)

@@ -1,5 +1,6 @@
 """suimitsud as its users and agents meet it: real daemon, real TLS, a simulated agent in Python."""
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 
+import flow_columns
 import pytest
 import yaml
 
@@ -114,11 +116,11 @@ class Controller:
         body = dict(more)
         if policy is None:
             body["files"] = [{"name": "inventory.yaml", "text": inventory}]
-            return self.ask("PUT", "/inventory", body)
+            return self.ask("PUT", "/inventory", body, {"If-Match": "*"})
         body["files"] = [{"name": "shop.yaml", "text": policy}]
         if inventory:
             body["inventory"] = [{"name": "inventory.yaml", "text": inventory}]
-        return self.ask("PUT", "/policy", body)
+        return self.ask("PUT", "/policy", body, {"If-Match": "*"})
 
     def token(self, endpoint):
         return self.good("POST", "/tokens", {"kind": "enroll", "endpoint": endpoint})["token"]
@@ -129,7 +131,7 @@ class Controller:
     def cli(self, *args, code=0, **kw):
         done = subprocess.run([str(CLI), *args, "--socket", str(self.run_dir / "api.sock")],
                               capture_output=True, text=True, timeout=90, **kw)
-        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
 
 
@@ -151,8 +153,8 @@ def controller(tmp_path):
         assert c.process.wait(20) == 0, said  # A leak or worse under a sanitizer fails too.
 
 
-def until(condition, seconds=20):
-    """Waits for something that only polling can see."""
+def until(condition, seconds=60):
+    """Waits for something that only polling can see.  The limit only says when to give up."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if got := condition():
@@ -176,14 +178,16 @@ class Agent:
             check=True, capture_output=True, text=True)
         return done.stdout
 
-    def connect(self, certificate=True):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(str(self.controller.state / "ca.crt"))
-        if certificate:
-            context.load_cert_chain(str(self.crt), str(self.key))
+    def connect(self, certificate=True, session=None):
+        """'session': of the connection before, to be taken up again."""
+        if session is None:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self.context.minimum_version = ssl.TLSVersion.TLSv1_3
+            self.context.load_verify_locations(str(self.controller.state / "ca.crt"))
+            if certificate:
+                self.context.load_cert_chain(str(self.crt), str(self.key))
         raw = socket.create_connection(("127.0.0.1", self.controller.agents_port), timeout=20)
-        self.sock = context.wrap_socket(raw, server_hostname="suimitsud")
+        self.sock = self.context.wrap_socket(raw, server_hostname="suimitsud", session=session)
         return self
 
     def send(self, **body):
@@ -206,6 +210,9 @@ class Agent:
         if kind == "status_request":
             self.send(status_reply=self.pb.StatusReply(nonce=m.status_request.nonce,
                                                        running_revision=self.running))
+            return self.receive()
+        if kind == "flows_ack":
+            self.acked = (m.flows_ack.epoch, m.flows_ack.sequence)
             return self.receive()
         return kind, getattr(m, kind)
 
@@ -244,12 +251,16 @@ class Agent:
         return program
 
     def flow(self, **more):
-        fields = {"remote": b"\0" * 10 + b"\xff\xff\x0a\x14\x01\x0c",
-                  "local": b"\0" * 10 + b"\xff\xff\x0a\x14\x01\x0b", "protocol": 6, "port": 5432,
-                  "process": "/opt/shop/orders", "user": "shop", "verdict": 1, "layer": 4,
-                  "enforced": True, "first_ms": 1, "last_ms": int(time.time() * 1000), "count": 1,
-                  "revision": self.running}
-        return self.pb.Flow(**{**fields, **more})
+        return {"process": "/opt/shop/orders", "user": "shop", "revision": self.running, **more}
+
+    def tell(self, *flows, endpoint=None, **more):
+        """One batch; they are numbered from 1."""
+        self.told = more.pop("sequence", self.told + 1)
+        self.send(flows=self.pb.Flows(endpoint=endpoint or self.endpoint, epoch=self.epoch,
+                                      sequence=self.told, columns=flow_columns.columns(flows), **more))
+        return self.told
+
+    epoch, told, acked = 77, 0, (0, 0)
 
 
 @pytest.fixture
@@ -365,11 +376,10 @@ def test_flows_are_named_at_both_ends_and_by_rule(agent):
     c = agent.controller
     program = agent.start()
     rule = list(program.rules).index("shop-db") + 1
-    agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[
-        agent.flow(rule=rule), agent.flow(rule=0, verdict=0, layer=5, port=22)]))
+    agent.tell(agent.flow(rule=rule), agent.flow(rule=0, verdict=0, layer=5, port=22))
     flows = until(lambda: c.good("GET", "/flows")["flows"])
-    assert [(f["from"], f["to"], f["rule"], f["verdict"]) for f in flows] == [
-        ("web1", "db1", "shop-db", "allow"), ("web1", "db1", "", "deny")]
+    assert {(f["from"], f["to"], f["rule"], f["verdict"]) for f in flows} == {
+        ("web1", "db1", "shop-db", "allow"), ("web1", "db1", "", "deny")}
     assert len(c.good("GET", "/flows?denied")["flows"]) == 1
     assert c.good("GET", "/flows?to=web1")["flows"] == []
     assert len(c.good("GET", "/flows?since=5m&from=web1")["flows"]) == 2
@@ -382,7 +392,7 @@ def test_a_follower_is_told_of_new_flows(agent):
     sent = []
 
     def later():
-        agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[agent.flow()]))
+        agent.tell(agent.flow())
         sent.append(time.monotonic())
     c = UnixConnection(agent.controller.run_dir / "api.sock")
     with contextlib.closing(c):
@@ -395,7 +405,7 @@ def test_a_follower_is_told_of_new_flows(agent):
 def test_reports_about_others_are_refused_and_counted(agent):
     c = agent.controller
     agent.start()
-    agent.send(flows=agent.pb.Flows(endpoint="db1", sequence=1, flows=[agent.flow()]))
+    agent.tell(agent.flow(), endpoint="db1")
     until(lambda: c.good("GET", "/status")["counters"]["foreign_reports"] == 1)
     assert c.good("GET", "/flows")["flows"] == []
     agent.sock.close()
@@ -430,7 +440,8 @@ def test_a_connection_that_does_not_answer_makes_room_for_a_newer(agent, pb, tmp
 
 EDGE = INVENTORY.replace("  db1: {labels: {tier: db}, addresses: [10.20.1.12], enforcers: [host]}", """
   db1: {labels: {tier: db}, addresses: [10.20.1.12], enforcers: [host, edge],
-        edge: {agent: web1, port: tap3, macs: ["02:00:00:00:00:03", "02:00:00:00:00:04"], may: route}}
+        edge: {agent: web1, port: tap3, macs: ["02:00:00:00:00:03", "02:00:00:00:00:04"], may: route,
+               refuse: exception}}
 """)
 
 
@@ -440,8 +451,8 @@ def test_an_agent_is_told_its_ports_and_guards_them_by_connections_of_their_own(
     assert agent.enrol()[0] == "enrolled"
     agent.connect().hello()
     port, = agent.expect("ports").ports
-    assert (port.endpoint, port.interface, port.open_before, port.dhcp_server, port.router) == (
-        "db1", "tap3", False, False, True)
+    assert (port.endpoint, port.interface, port.open_before, port.dhcp_server, port.router,
+            port.refusal) == ("db1", "tap3", False, False, True, 2)
     assert port.mac == bytes.fromhex("020000000003020000000004")
     agent.acknowledge(agent.expect("snapshot").program.revision)
     guard = Agent(pb, controller, tmp_path, "web1")
@@ -456,8 +467,8 @@ def test_an_agent_is_told_its_ports_and_guards_them_by_connections_of_their_own(
     assert controller.good("GET", "/status")["enforcers"]["expected"] == 4
     # What it sees it reports about the endpoint that it guards, and nobody else.
     before = controller.good("GET", "/status")["counters"]["foreign_reports"]
-    guard.send(flows=pb.Flows(endpoint="web1", sequence=1, flows=[guard.flow()]))
-    guard.send(flows=pb.Flows(endpoint="db1", sequence=2, flows=[guard.flow(direction=1)]))
+    guard.tell(guard.flow())
+    guard.tell(guard.flow(direction=1), endpoint="db1")
     until(lambda: controller.good("GET", "/flows?to=db1")["flows"])
     assert controller.good("GET", "/status")["counters"]["foreign_reports"] == before + 1
     # Elsewhere now: the agent is told, and the guard is sent away.
@@ -636,24 +647,27 @@ def test_every_route_for_every_role(controller):
     """No role gets a 2xx that the table does not give it, and none is refused what it gives."""
     c = controller
     c.apply(POLICY, INVENTORY)
+    roles = ("none", "viewer", "auditor", "operator", "editor", "approver", "admin", "scraper")
     tokens = {role: c.good("POST", "/tokens", {"kind": "api", "name": f"t-{role}", "role": role})
-              ["token"] for role in ("viewer", "admin")}
-    rank = {"none": 0, "viewer": 1, "admin": 2}
+              ["token"] for role in roles[1:]}
     paths = c.good("GET", "/openapi.json")["paths"]
     tried = 0
     for path, methods in paths.items():
+        if path in ("/metrics", "/api/v1/events"):  # test_api_more.py; test_api.py, it does not end.
+            continue
         concrete = re.sub(r"\{name\}", "web1", re.sub(r"\{id\}", "0" * 16, path))
         for method, operation in methods.items():
-            needed = rank[operation["x-role"]]
-            for role in ("none", "viewer", "admin"):
-                status, _, _ = c.https(method.upper(), concrete[len("/api/v1"):],
-                                       tokens.get(role), {} if method != "get" else None)
-                if rank[role] >= needed:
-                    assert status not in (401, 403, 405), (method, path, role, status)
+            may = operation["x-roles"]
+            for role in roles:
+                status, _, _ = c.https(method.upper(), concrete[len("/api/v1"):], tokens.get(role),
+                                       {"dry_run": True} if method == "put" else
+                                       {} if method != "get" else None)
+                if role in may or "security" in operation:
+                    assert "/login" in path or status not in (401, 403, 405), (method, path, role)
                 else:
                     assert status == (401 if role == "none" else 403), (method, path, role, status)
                 tried += 1
-    assert tried >= 80
+    assert tried >= 300
     for token in ("", "sma1.x", tokens["admin"][:-1] + "x", tokens["admin"].replace("sma1", "smt1")):
         assert c.https("GET", "/status", token)[0] == 401
     assert c.https("PATCH", "/status", tokens["admin"])[0] in (405, 501)
@@ -667,13 +681,22 @@ def test_questions_about_the_policy_in_force_are_answered_as_offline(controller,
     (tmp_path / "policy.yaml").write_text(shop)
     controller.apply(shop, inventory.read_text())
 
-    def offline(*args):
-        done = subprocess.run([str(CLI), *args, "--inventory", str(inventory), "-o", "json"], text=True,
-                              cwd=tmp_path, capture_output=True)
+    def offline(*args, with_inventory=True):
+        more = ["--inventory", str(inventory)] if with_inventory else []
+        done = subprocess.run([str(CLI), *args, *more, "-o", "json"], text=True, cwd=tmp_path,
+                              capture_output=True)
         return json.loads(done.stdout)
 
     def without_files(items):
         return [{k: v for k, v in x.items() if k != "file"} for x in items]
+    for language in ("en", "ja"):
+        rules = controller.good("GET", f"/policy/rules?language={language}")
+        said = offline("policy", "explain", "policy.yaml", "--language", language,
+                       with_inventory=False)
+        assert [{k: r[k] for k in ("layer", "id", "sentence")} for r in rules] == said
+        assert all(r["why"] and r["owner"] and r["line"] > 0 for r in rules)
+    assert {r["id"]: r["expires"] for r in rules if r["expires"]} == {"shop-db": "2020-06-30"}
+    assert controller.ask("GET", "/policy/rules?language=fr")[0] == 400
     proofs = controller.good("GET", "/policy/proofs")
     assert without_files(proofs) == without_files(offline("policy", "prove", "policy.yaml"))
     assert [p["holds"] for p in proofs] == [True, True]
@@ -733,6 +756,48 @@ def test_oversized_and_odd_requests_are_refused(controller):
     assert c.ask("POST", "/why", {"from": "web1", "from_": 1})[0] == 422
     with contextlib.suppress(ConnectionError, http.client.HTTPException):  # Or cut off.
         assert c.ask("PUT", "/policy", {"comment": "x" * (9 << 20)})[0] == 413
+    assert c.good("GET", "/status")["revision"] == 1
+
+
+def packed(c, path, body, **headers):
+    """A PUT whose body is packed, by the unix socket: its status and what it says."""
+    headers = {"If-Match": "*", "Content-Type": "application/json", "Content-Encoding": "gzip"} | headers
+    with contextlib.closing(UnixConnection(c.run_dir / "api.sock")) as connection:
+        connection.request("PUT", "/api/v1" + path, body if isinstance(body, bytes) else gzip.compress(json.dumps(body).encode()),
+                           headers)
+        r = connection.getresponse()
+        return r.status, json.loads(r.read())
+
+
+def test_a_large_inventory_comes_packed_and_is_there_after_a_restart(controller):
+    c = controller
+    filler = [{"name": f"f{i}.yaml", "text": "suimitsu-inventory: 1\nendpoints: {}\n" + f"# {i:>60}\n" * 15000} for i in range(10)]
+    files = [*filler, {"name": "i.yaml", "text": INVENTORY}]
+    assert sum(len(f["text"]) for f in files) > 9 << 20  # More than any body may have.
+    status, said = packed(c, "/inventory", {"files": files, "comment": "large"})
+    assert status == 200, said
+    c.kill()
+    c.start()
+    assert c.good("GET", "/inventory")["files"] == files
+    names = {e["name"] for e in c.good("GET", "/endpoints")}
+    folder = c.base / "large"
+    folder.mkdir()
+    for f in files:
+        (folder / f["name"]).write_text(f["text"])
+    c.cli("apply", "--inventory", str(folder), "--comment", "as people do it")  # Packs by itself.
+    assert {e["name"] for e in c.good("GET", "/endpoints")} == names and "web1" in names
+
+
+def test_packed_bodies_are_bounded_and_taken_only_where_they_are_said_to_be(controller):
+    c = controller
+    bomb = gzip.compress(b" " * (49 << 20))
+    assert len(bomb) < 1 << 20
+    status, said = packed(c, "/inventory", bomb)
+    assert status == 413 and "50331648" in said["detail"]
+    assert packed(c, "/inventory", b"\x1f\x8b nonsense")[0] == 400
+    assert packed(c, "/inventory", gzip.compress(b"{}")[:-3])[0] == 400
+    assert packed(c, "/inventory", b"{}", **{"Content-Encoding": "br"})[0] == 415
+    assert packed(c, "/console/views", {})[0] == 415
     assert c.good("GET", "/status")["revision"] == 1
 
 
@@ -869,8 +934,7 @@ def test_the_command_line_works_over_https_with_a_token(controller, tmp_path):
 
 def test_names_that_would_move_the_cursor_are_escaped(agent):
     agent.start()
-    agent.send(flows=agent.pb.Flows(endpoint="web1", sequence=1, flows=[
-        agent.flow(process="/tmp/\x1b[2Jevil\u202e", user="a\nb")]))
+    agent.tell(agent.flow(process="/tmp/\x1b[2Jevil\u202e", user="a\nb"))
     until(lambda: agent.controller.good("GET", "/flows")["flows"])
     out = agent.controller.cli("flows").stdout
     assert "\x1b" not in out and "\u202e" not in out and "\\x1b[2Jevil" in out

@@ -47,3 +47,14 @@ def test_the_four_examples_notice_a_mode_that_is_too_mild(tmp_path):
     (tmp_path / "p.yaml").write_text(text)
     code, answer = check(tmp_path / "p.yaml", FOLDER / "four-inventory.yaml")
     assert code == 1 and len(answer["findings"]) >= 3
+
+
+@pytest.mark.parametrize("world", ["shop", "plant"])
+def test_a_world_of_the_lab_is_valid_and_its_tests_and_proofs_hold(world, tmp_path):
+    (tmp_path / "i.yaml").write_text(subprocess.run([ROOT / "lab/lab", "inventory", world], text=True,
+                                                    capture_output=True, check=True).stdout)
+    code, answer = check(ROOT / f"lab/worlds/{world}.policy.yaml", tmp_path / "i.yaml")
+    assert code == 0 and answer["passed"] == answer["tests"] >= 8, answer
+    assert not [f for f in answer["findings"] if f["code"].startswith("E-")]
+    # Neighbours without anything before them are told, and are nothing that an intruder of the worlds has.
+    assert {f["code"] for f in answer["findings"]} <= {"W-PLAIN-SWITCH"}, answer["findings"]

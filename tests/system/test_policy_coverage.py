@@ -1,10 +1,14 @@
 """policy coverage: what tests and proofs would notice, and the exit code for CI."""
 import json
+import os
 import pathlib
+import re
+import signal
 import subprocess
 
 import pytest
 import yaml
+from test_controller import controller, tmp_path, until  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUIMITSU = ROOT / "build/bin/suimitsu"
@@ -73,3 +77,59 @@ def test_check_says_nothing_of_it():
     done = subprocess.run([SUIMITSU, "policy", "check", EXAMPLES / "shop.yaml", "--inventory",
                            EXAMPLES / "shop-inventory.yaml"], text=True, capture_output=True, timeout=30)
     assert done.returncode == 0 and "W-UNTESTED" not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
+def test_of_the_policy_in_force_the_controller_works_it_out_as_an_operation(controller):
+    policy, ledger = EXAMPLES / "four.yaml", EXAMPLES / "four-inventory.yaml"
+    assert controller.apply(policy.read_text(), ledger.read_text())[0] == 200
+    online = json.loads(controller.cli("policy", "coverage", "-o", "json").stdout)
+    files = json.loads(subprocess.run([SUIMITSU, "policy", "coverage", policy, "--inventory", ledger, "-o", "json"],
+                                      capture_output=True, text=True, check=True).stdout)
+    assert (online["counted"], online["noticed"], online["percent"]) == (files["counted"], files["noticed"], files["percent"])
+    assert [r["state"] for r in online["rules"]] == [r["state"] for r in files["rules"]]
+    assert controller.cli("policy", "coverage").stdout.splitlines()[-1].startswith("15 of 15 noticed (100 %)")
+    controller.cli("policy", "coverage", "--inventory", str(ledger), code=2)
+    weaker = policy.read_text().split("tests:")[0]
+    assert controller.apply(weaker, ledger.read_text())[0] == 200
+    assert "nothing notices" in controller.cli("policy", "coverage", code=1).stdout
+    controller.cli("policy", "coverage", "--min", "0")
+
+
+def large_ring(n=1000):
+    """Over which coverage takes seconds."""
+    ledger = "suimitsu-inventory: 1\nendpoints:\n" + "".join(
+        f"  e{i}: {{addresses: [10.9.{i // 250}.{i % 250 + 1}], enforcers: [host]}}\n" for i in range(n))
+    ring = "suimitsu: 1\ngroups:\n" + "".join(f"  g{i}: {{members: [e{i}]}}\n" for i in range(n)) + "allow:\n" + "".join(
+        f"  - {{id: r{i}, from: g{i}, to: g{(i + 1) % n}, service: tcp/443, why: a ring, owner: me}}\n" for i in range(n)) + \
+        "prove:\n" + "".join(f"  - {{path: {{from: g{i}, to: g{(i + n - 1) % n}}}}}\n" for i in range(0, n, 100))
+    return ring, ledger
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
+def test_ctrl_c_ends_the_operation_and_not_only_the_one_who_asked(controller):
+    ring, ledger = large_ring()
+    assert controller.apply(ring, ledger)[0] == 200
+    asked = subprocess.Popen([SUIMITSU, "policy", "coverage", "--socket", controller.run_dir / "api.sock"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until(lambda: [o for o in controller.good("GET", "/operations") if o["state"] == "running"])
+    asked.send_signal(signal.SIGINT)
+    said = asked.communicate(timeout=30)[1]
+    assert asked.returncode == 7 and said == "suimitsu: ended by Ctrl-C\n"  # Nobody looks: no line of how far it is.
+    assert [o["state"] for o in controller.good("GET", "/operations")] == ["cancelled"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
+def test_where_somebody_looks_the_command_says_how_far_it_is(controller):
+    assert controller.apply(*large_ring())[0] == 200
+    ours, theirs = os.openpty()
+    asked = subprocess.Popen([SUIMITSU, "policy", "coverage", "--socket", controller.run_dir / "api.sock"],
+                             stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    while b"; Ctrl-C ends it" not in said:
+        said += os.read(ours, 1000)
+    assert re.search(rb"(waiting|running): \d+( of \d+ \(\d+ %\)| s); Ctrl-C ends it", said)
+    asked.send_signal(signal.SIGINT)
+    assert asked.communicate(timeout=60)[0] == b"" and asked.returncode == 7
+    os.close(ours)

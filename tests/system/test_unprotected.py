@@ -36,7 +36,8 @@ def test_json_has_the_same_counts():
     found = json.loads(ask("unprotected", POLICY, "-o", "json").stdout)
     assert (found["endpoints"], found["without_enforcer"], found["agent_only"]) == (10, 3, 4)
     assert [(r["reason"], r["pairs"], r["left_out"]) for r in found["reasons"]] == [
-        ("no-enforcer", 12, 0), ("agent-only", 14, 0), ("plain-switch", 4, 0)]
+        ("no-enforcer", 12, 0), ("agent-only", 14, 0), ("plain-switch", 4, 0),
+        ("guessed-identity", 4, 0)]
     for reason in found["reasons"]:
         assert sum(r["pairs"] for r in reason["rows"]) == reason["pairs"] and reason["closed_by"]
     rows = found["reasons"][0]["rows"]
@@ -48,6 +49,23 @@ def test_json_has_the_same_counts():
     assert one["if_owned"] == {
         "no_longer": ["host"], "still": [], "holds": "other-ends", "held": 6, "open": 3,
         "open_beside": 1, "open_examples": ["printer1", "cam1", "cam2"], "outside_open": True}
+
+
+def test_an_endpoint_says_where_its_edge_is_and_what_passes_without_a_program(tmp_path):
+    ledger = tmp_path / "inventory.yaml"
+    place = "edge: {agent: gw, port: eth1, macs: \"02:00:00:00:00:01\"%s}"
+    for more, text, fail in (
+            (", pair: eth2, before: open",
+             "port eth1 of gw, in line with eth2; fail-open: without a program everything passes", "open"),
+            ("", "port eth1 of gw; fail-closed: without a program nothing passes", "closed")):
+        ledger.write_text("suimitsu-inventory: 1\nendpoints:\n  gw: {addresses: 10.1.9.1}\n"
+                          "  plc: {addresses: 10.1.9.2, enforcers: edge, " + place % more + "}\n")
+        policy = tmp_path / "policy.yaml"
+        policy.write_text("suimitsu: 1\n")
+        assert f"  edge       {text}\n" in ask("endpoint", "plc", policy, inventory=ledger).stdout
+        told = json.loads(ask("endpoint", "plc", policy, "-o", "json", inventory=ledger).stdout)["edge"]
+        assert (told["agent"], told["port"], told.get("pair"), told["fail"]) == (
+            "gw", "eth1", "eth2" if more else None, fail)
 
 
 def test_what_is_allowed_is_not_called_unprotected():

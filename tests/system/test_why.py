@@ -140,7 +140,7 @@ def test_the_controller_answers_as_the_files_do(controller):
     files = {k: [{"name": f"{k}.yaml", "text": (FOLDER / f"{k}.yaml").read_text()}]
              for k in ("policy", "inventory")}
     body = {"files": files["policy"], "inventory": files["inventory"]}
-    assert controller.ask("PUT", "/policy", body)[0] == 200
+    assert controller.ask("PUT", "/policy", body, {"If-Match": "*"})[0] == 200
     for args in QUESTIONS.values():
         offline = why(*args.split(), now=[])
         online = controller.cli("why", *args.split(), code=offline.returncode)

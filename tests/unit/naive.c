@@ -13,8 +13,8 @@ uint32_t naive_random(uint32_t below)
     return (uint32_t)(state >> 33) % below;
 }
 
-static const char *const groups[N_GROUPS] = {"ax",      "ay",  "bx",     "axby", "some",
-                                             "all-out", "net", "subnet", "six"};
+const char *const naive_groups[N_GROUPS] = {"ax",      "ay",  "bx",     "axby", "some",
+                                            "all-out", "net", "subnet", "six"};
 static const char *const services[] = {"s1", "s2", "s3", "s4", "s5", "tcp/108"};
 static const char *const programs[] = {"/p/a", "/p/b", "/p/c"};
 static const char *const users[] = {"u1", "@ops", "@dev"};
@@ -33,7 +33,7 @@ static struct n_list some_of(const char *const from[], uint32_t n_from, uint32_t
 
 static struct n_list some_groups(void)
 {
-    struct n_list l = some_of(groups, N_GROUPS, 20);
+    struct n_list l = some_of(naive_groups, N_GROUPS, 20);
 
     if (l.given && naive_random(8) == 0)
         l.items[l.n++] = "any";
@@ -172,7 +172,7 @@ void naive_write(const struct n_policy *p, struct buf *b, struct buf *inventory)
     buf_printf(b, "  default: %s\n", p->default_mode);
     for (int g = 0; g < N_GROUPS; g++)
         if (p->modes[g])
-            buf_printf(b, "  %s: %s\n", groups[g], p->modes[g]);
+            buf_printf(b, "  %s: %s\n", naive_groups[g], p->modes[g]);
     write_layer(p, b, "quarantine");
     write_layer(p, b, "never");
     write_layer(p, b, "allow");
@@ -356,7 +356,8 @@ static int mode_of(const struct n_policy *p, const char *end)
     if (!naive_endpoint(p, end))
         return 0;
     for (int g = 0; g < N_GROUPS; g++)
-        if (p->modes[g] && naive_in_group(p, groups[g], end) && strictness(p->modes[g]) > mode)
+        if (p->modes[g] && naive_in_group(p, naive_groups[g], end) &&
+            strictness(p->modes[g]) > mode)
             mode = strictness(p->modes[g]);
     return mode ? mode : strictness(p->default_mode);
 }

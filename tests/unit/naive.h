@@ -31,6 +31,8 @@ struct n_rule {
     bool has_except, weaker, expired;
 };
 
+extern const char *const naive_groups[N_GROUPS];
+
 struct n_endpoint {
     char name[8], v4[20], v6[20];
     const char *a, *b; /* Labels. */

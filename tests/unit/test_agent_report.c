@@ -8,16 +8,20 @@ struct given {
     size_t n;
     uint64_t count, bytes_out;
     struct ipc_flow last;
+    size_t room; /* Takes no more than so many; 0: all. */
 };
 
-static void give(void *arg, const struct ipc_flow *flow)
+static bool give(void *arg, const struct ipc_flow *flow)
 {
     struct given *g = arg;
 
+    if (g->room && g->n == g->room)
+        return false;
     g->n++;
     g->count += flow->count;
     g->bytes_out += flow->bytes_out;
     g->last = *flow;
+    return true;
 }
 
 static struct enforcer_flow flow_to(uint16_t port, enum verdict verdict)
@@ -85,12 +89,58 @@ static void a_flood_of_different_events_is_given_away_early_and_whole(void **sta
     report_free(r);
 }
 
+static void what_is_not_taken_waits_and_denials_go_first(void **state)
+{
+    (void)state;
+    struct given g = {.room = 1};
+    struct report *r = report_new(give, &g);
+    struct enforcer_flow allowed = flow_to(443, VERDICT_ALLOW), denied = flow_to(22, VERDICT_DENY);
+
+    report_add(r, &allowed, 1000);
+    report_add(r, &denied, 1000);
+    report_flush(r, 5000);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.last.port, 22);
+    assert_int_equal(report_waiting(r), 1);
+    g.room = 0;
+    report_flush(r, 5000);
+    assert_int_equal(g.n, 2);
+    assert_int_equal(report_lost(r), 0);
+    report_free(r);
+}
+
+static void without_room_the_oldest_that_is_no_denial_goes_and_is_counted(void **state)
+{
+    (void)state;
+    struct given g = {.room = 1, .n = 1}; /* Takes nothing. */
+    struct report *r = report_new(give, &g);
+    struct enforcer_flow denied = flow_to(22, VERDICT_DENY);
+    uint64_t allowed = 10 * (uint64_t)REPORT_MAX;
+
+    report_add(r, &denied, 1);
+    for (unsigned i = 0; i < allowed; i++) {
+        struct enforcer_flow f = flow_to((uint16_t)i, VERDICT_ALLOW);
+
+        f.uid = i / 65536;
+        report_add(r, &f, 1000 + i);
+    }
+    assert_int_equal(report_waiting(r), REPORT_MAX);
+    assert_int_equal(report_lost(r), allowed + 1 - REPORT_MAX);
+    g = (struct given){.room = 0};
+    report_flush(r, UINT64_MAX / 2);
+    assert_int_equal(g.n, REPORT_MAX); /* The denial among them, and the newest. */
+    assert_int_equal(g.last.first_ms, 1000 + allowed - 1);
+    report_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_events_become_one_record_with_their_sum),
         cmocka_unit_test(a_denial_does_not_wait),
         cmocka_unit_test(a_flood_of_different_events_is_given_away_early_and_whole),
+        cmocka_unit_test(what_is_not_taken_waits_and_denials_go_first),
+        cmocka_unit_test(without_room_the_oldest_that_is_no_denial_goes_and_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

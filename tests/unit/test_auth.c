@@ -205,17 +205,20 @@ static void an_altered_token_is_refused(void **state)
 static void an_api_token_gives_its_role_until_it_expires_or_is_revoked(void **state)
 {
     (void)state;
-    char token[TOKEN_SIZE], name[PROGRAM_NAME_SIZE], id[TOKEN_ID_SIZE] = "";
-    enum role role = ROLE_NONE;
+    static const struct scope tokyo = {"site", "tokyo"};
+    char token[TOKEN_SIZE], id[TOKEN_ID_SIZE] = "";
+    struct who who = {.role = ROLE_NONE};
 
-    assert_int_equal(token_new_api(store, "root", "ci", ROLE_VIEWER, 1000, 60, token), 0);
-    assert_int_equal(token_check_api(store, token, 1059, &role, name), 0);
-    assert_int_equal(role, ROLE_VIEWER);
-    assert_string_equal(name, "ci");
-    assert_int_equal(token_check_api(store, token, 1060, &role, name), -EACCES);
+    assert_int_equal(token_new_api(store, "root", "ci", ROLE_VIEWER, &tokyo, 1000, 60, token), 0);
+    assert_int_equal(token_check_api(store, token, 1059, &who), 0);
+    assert_int_equal(who.role, ROLE_VIEWER);
+    assert_string_equal(who.actor, "token ci");
+    assert_string_equal(who.scope.label, "site");
+    assert_string_equal(who.scope.value, "tokyo");
+    assert_int_equal(token_check_api(store, token, 1060, &who), -EACCES);
     memcpy(id, token + 5, TOKEN_ID_SIZE - 1);
     assert_int_equal(token_revoke(store, "root", id), 0);
-    assert_int_equal(token_check_api(store, token, 1001, &role, name), -EACCES);
+    assert_int_equal(token_check_api(store, token, 1001, &who), -EACCES);
     assert_int_equal(token_revoke(store, "root", id), -ENOENT);
 }
 
@@ -240,6 +243,62 @@ static void no_secret_is_stored_or_listed(void **state)
     json_decref(list);
 }
 
+static void put_dead_token(struct store_transaction *t, int i, bool is_used)
+{
+    char key[64], text[128];
+
+    (void)snprintf(key, sizeof(key), "token/%016x", (unsigned)i);
+    (void)snprintf(text, sizeof(text), "{\"kind\": \"enroll\", \"used\": %s, \"expires\": %d}",
+                   is_used ? "true" : "false", is_used ? 5000 : 900);
+    store_put(t, key, text, strlen(text));
+}
+
+/* So that a roll-out never ends at the limit: not for those that were used, nor for those that
+ * nobody used in time. */
+static void only_tokens_that_can_still_be_used_count(void **state)
+{
+    (void)state;
+    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
+    char token[TOKEN_SIZE], first[TOKEN_SIZE] = "", endpoint[PROGRAM_NAME_SIZE];
+
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(token_new_enroll(store, "root", "web1", "abcd", 1000, 60, token), 0);
+        assert_int_equal(use(token, 1001, endpoint), 0);
+    }
+    assert_int_equal(store_list(store, "token/", NULL, false, 100, &list), 0);
+    assert_int_equal(list.n, 0);
+    for (int i = 0; i < TOKEN_MAX_LIVE; i += 1000) { /* As older stores have them, and late ones. */
+        CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+
+        for (int k = i; k < i + 1000; k++)
+            put_dead_token(t, k, k % 2);
+        assert_int_equal(store_commit(store, t, NULL), 0);
+    }
+    assert_int_equal(token_new_enroll(store, "root", "web1", "abcd", 1000, 60, first), 0);
+    assert_int_equal(use(first, 1001, endpoint), 0);
+}
+
+static void beyond_the_limit_no_token_is_made(void **state)
+{
+    (void)state;
+    char token[TOKEN_SIZE];
+
+    for (int i = 0; i < TOKEN_MAX_LIVE; i += 1000) {
+        CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
+
+        for (int k = i; k < i + 1000; k++) {
+            char key[64];
+            static const char text[] = "{\"kind\": \"enroll\", \"expires\": 5000}";
+
+            (void)snprintf(key, sizeof(key), "token/%016x", (unsigned)k);
+            store_put(t, key, text, strlen(text));
+        }
+        assert_int_equal(store_commit(store, t, NULL), 0);
+    }
+    assert_int_equal(token_new_enroll(store, "root", "web1", "abcd", 1000, 60, token), -E2BIG);
+    assert_int_equal(token_new_enroll(store, "root", "web1", "abcd", 5000, 60, token), 0);
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, in_a_new_folder, clean_up)
@@ -252,6 +311,8 @@ int main(void)
         IN_FOLDER(a_request_that_is_none_gets_no_certificate),
         IN_FOLDER(an_enrolment_token_works_once_in_time_and_for_its_endpoint),
         IN_FOLDER(an_altered_token_is_refused),
+        IN_FOLDER(only_tokens_that_can_still_be_used_count),
+        IN_FOLDER(beyond_the_limit_no_token_is_made),
         IN_FOLDER(an_api_token_gives_its_role_until_it_expires_or_is_revoked),
         IN_FOLDER(no_secret_is_stored_or_listed),
     };

@@ -14,6 +14,7 @@
 #include "text/policy.h"
 #include "text/report.h"
 #include "unit/test.h"
+#include "wire/agent_shared.h"
 #include "wire/records.h"
 
 enum { ENDPOINTS = 10, GROUPS = 8, SERVICES = 6, USERS = 4, RULES = 12, TEXT = 400, BACK = 4 };
@@ -347,6 +348,12 @@ struct walk {
     uint64_t revision;
     struct program *past[BACK][ENDPOINTS]; /* Of revision - 1 - index. */
     size_t n_deltas, n_stale, n_changes;
+    struct kindred {
+        uint64_t base;
+        struct compiled_kin kin;
+        struct agent_shared_delta first;
+    } kindred[BACK * ENDPOINTS]; /* Of this commit. */
+    size_t n_kindred, n_shared;
 };
 
 static struct program *program_of(struct compiled *c, int i)
@@ -378,6 +385,38 @@ static void expect_same(const struct program *a, const struct program *b, const 
     fail();
 }
 
+/* Kin have one delta, but for the name. */
+static void check_kin(struct walk *w, const char *name, struct delta *d)
+{
+    const struct agent_delta told = {.delta = d};
+    struct kindred new = {.base = d->base};
+
+    if (!compiled_delta_kin(w->changed, name, d->base, &new.kin))
+        return;
+    assert_int_equal(new.kin.identity, d->put->identity);
+    agent_share_delta(&told, &new.first);
+    for (size_t i = 0; i < w->n_kindred; i++) {
+        const struct kindred *k = &w->kindred[i];
+
+        if (k->base != new.base || memcmp(&k->kin, &new.kin, sizeof new.kin) != 0)
+            continue;
+        assert_int_equal(k->first.put.size, new.first.put.size);
+        assert_memory_equal(k->first.put.data, new.first.put.data, new.first.put.size);
+        assert_int_equal(k->first.delta.size, new.first.delta.size);
+        assert_memory_equal(k->first.delta.data, new.first.delta.data, new.first.delta.size);
+        agent_shared_delta_done(&new.first);
+        w->n_shared++;
+        return;
+    }
+    w->kindred[w->n_kindred++] = new;
+}
+
+static void forget_kindred(struct walk *w)
+{
+    while (w->n_kindred)
+        agent_shared_delta_done(&w->kindred[--w->n_kindred].first);
+}
+
 static void check_deltas(struct walk *w, int i, const struct program *now)
 {
     char name[8];
@@ -401,6 +440,7 @@ static void check_deltas(struct walk *w, int i, const struct program *now)
             fail();
         }
         expect_same(to, now, "the delta", i);
+        check_kin(w, name, d);
         w->n_deltas++;
     }
 }
@@ -422,6 +462,7 @@ static void check(struct walk *w)
             w->past[k][i] = w->past[k - 1][i];
         w->past[0][i] = now;
     }
+    forget_kindred(w);
 }
 
 /* ---- the walk ---- */
@@ -480,8 +521,9 @@ static void ten_thousand_changes_give_the_same_bytes_as_compiling_again(void **c
     commit(&w);
     for (int i = 0; i < COMMITS || w.n_changes < 10000; i++)
         walk_on(&w);
-    print_message("%zu changes, %zu deltas applied, %zu too old\n", w.n_changes, w.n_deltas,
-                  w.n_stale);
+    print_message("%zu changes, %zu deltas applied, %zu as another's, %zu too old\n", w.n_changes,
+                  w.n_deltas, w.n_shared, w.n_stale);
+    assert_true(w.n_shared > 1000);
     assert_true(w.n_deltas > 10 * w.n_stale); /* Who moved some steps ago gets a snapshot. */
     for (int k = 0; k < BACK; k++)
         for (int i = 0; i < ENDPOINTS; i++)

@@ -198,6 +198,7 @@ static void compare_one(struct tally *t)
     CLEANUP(coverage_freep) struct coverage *c = NULL;
     CLEANUP(world_freep) struct world *w = NULL;
     struct setting s = {.policy = NULL};
+    struct progress progress = {.done = 0};
     struct results all;
     struct n_policy p;
 
@@ -211,7 +212,8 @@ static void compare_one(struct tally *t)
         write_proof(&policy_text);
     read_all(&s, &policy_text, &inventory_text);
     w = world_new(s.policy, s.inventory, s.now_s);
-    assert_int_equal(coverage_new(w, &c), 0);
+    assert_int_equal(coverage_new(w, &progress, &c), 0);
+    assert_true(progress.done == progress.total && progress.total >= s.policy->n_rules);
     buf_puts(&policy_text, buf_str(&inventory_text));
     all = run_all(s.policy, &s);
     for (size_t i = 0; i < s.policy->n_rules; i++) {

@@ -157,6 +157,104 @@ static void a_program_with_numbers_out_of_range_is_refused_by_name(void **state)
     assert_int_equal(program_check(p, &what), -EINVAL);
 }
 
+/* ---- which row holds an address ---- */
+
+enum { ROWS = 300, ASKED = 3000, WORLDS = 40 };
+
+static uint32_t below(uint32_t n) /* A fixed sequence (Numerical Recipes' constants). */
+{
+    static uint32_t x = 11;
+
+    x = x * 1664525 + 1013904223;
+    return (uint32_t)(((uint64_t)x * n) >> 32);
+}
+
+/* Of few bits, far apart, so that prefixes nest and neighbours abound. */
+static struct address some_address(void)
+{
+    struct address a = {.bytes = {0}};
+    static const uint8_t where[] = {0, 3, 7, 12, 15};
+
+    for (size_t i = 0; i < sizeof(where); i++)
+        a.bytes[where[i]] = (uint8_t)(below(2) ? 0x80 >> below(8) : 0);
+    return a;
+}
+
+static const struct program_address *longest(const struct program *p, const struct address *a)
+{
+    const struct program_address *best = NULL;
+
+    for (size_t i = 0; i < p->n_addresses; i++)
+        if (address_in_prefix(a, &p->addresses[i].address, p->addresses[i].length) &&
+            (!best || p->addresses[i].length > best->length))
+            best = &p->addresses[i];
+    return best;
+}
+
+/* Each row has an identity of its own, with an entry that only it finds. */
+static struct program *program_of_rows(size_t n)
+{
+    struct program *p = program_new();
+    const char *what = "";
+
+    p->identity = 1;
+    p->mode = MODE_ENFORCE;
+    p->n_addresses = n;
+    p->addresses = xcalloc(n, sizeof *p->addresses);
+    for (size_t i = 0; i < n; i++) {
+        struct program_address *row = &p->addresses[i];
+        bool is_new = false;
+
+        while (!is_new) {
+            *row = (struct program_address){.address = some_address(),
+                                            .length = (uint8_t)(below(4) ? below(129) : 128)};
+            for (unsigned bit = row->length; bit < 128; bit++)
+                row->address.bytes[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+            is_new = true;
+            for (size_t k = 0; k < i; k++)
+                is_new = is_new && (row->length != p->addresses[k].length ||
+                                    address_compare(&row->address, &p->addresses[k].address) != 0);
+        }
+        row->identity = (identity_t)(i + 2);
+    }
+    p->n_rules = n + 2;
+    p->rules = xcalloc(p->n_rules, sizeof *p->rules);
+    p->n_entries = n;
+    p->entries = xcalloc(n, sizeof *p->entries);
+    for (size_t i = 0; i < p->n_rules; i++)
+        p->rules[i] = (struct program_rule){"r"};
+    for (size_t i = 0; i < n; i++)
+        p->entries[i] = (struct program_entry){.remote = (identity_t)(i + 2),
+                                               .word = PROGRAM_ALLOW,
+                                               .layer = LAYER_ALLOW,
+                                               .rule = (uint32_t)(i + 2)};
+    assert_int_equal(program_check(p, &what), 0);
+    return p;
+}
+
+static void the_longest_prefix_that_holds_an_address_is_found(void **state)
+{
+    (void)state;
+    size_t found = 0, prefixes = 0, none = 0;
+
+    for (size_t world = 0; world < WORLDS; world++) {
+        CLEANUP(program_freep) struct program *p = program_of_rows(world % 5 ? ROWS : world / 5);
+
+        for (size_t i = 0; i < ASKED; i++) {
+            struct address a = some_address();
+            const struct program_address *row = longest(p, &a);
+            struct program_answer answer = program_judge(
+                p, &(struct program_query){.remote = a, .protocol = IPPROTO_TCP, .port = 1});
+
+            assert_int_equal(answer.rule, row ? row->identity : 0);
+            found += row != NULL;
+            prefixes += row && row->length < 128;
+            none += row == NULL;
+        }
+    }
+    assert_true(found > ASKED && prefixes > ASKED && none > ASKED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +263,7 @@ int main(void)
         cmocka_unit_test(the_stricter_mode_decides_a_default_deny),
         cmocka_unit_test(a_suspect_meets_quarantine_and_only_the_lifeline_is_above),
         cmocka_unit_test(a_program_with_numbers_out_of_range_is_refused_by_name),
+        cmocka_unit_test(the_longest_prefix_that_holds_an_address_is_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

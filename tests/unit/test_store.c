@@ -325,10 +325,35 @@ static void kill_9_at_any_moment_loses_nothing_acknowledged_and_tears_nothing(vo
     assert_true(wrote > ENOUGH_WROTE); /* Else the test proved little. */
 }
 
+static void a_rider_goes_with_the_next_commit_and_tells_whether_it_did(void **state)
+{
+    (void)state;
+    CLEANUP(store_freep) struct store *s = opened();
+    CLEANUP(store_transaction_freep) struct store_transaction *wrong = store_transaction_new();
+    CLEANUP(store_list_done) struct store_list list = {.items = NULL};
+
+    store_ride(s, "ride/1", "x", 1);
+    store_expect(wrong, "a", 7);
+    store_put(wrong, "a", "1", 1);
+    assert_int_equal(store_commit(s, wrong, NULL), -ESTALE); /* Takes nothing along. */
+    assert_int_equal(put(s, "a", "2"), 0);
+    assert_int_equal(put(s, "b", "3"), 0);
+    assert_true(store_unride(s));
+    store_ride(s, "ride/2", "y", 1);
+    assert_false(store_unride(s)); /* Nobody committed. */
+    assert_int_equal(put(s, "c", "4"), 0);
+    assert_false(store_unride(s));
+    assert_int_equal(store_list(s, "ride/", NULL, false, 9, &list), 0);
+    assert_int_equal(list.n, 1);
+    assert_string_equal(list.items[0].key, "ride/1");
+    assert_int_equal(list.items[0].revision, store_revision(s) - 2); /* That of "a". */
+}
+
 int main(void)
 {
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, in_a_new_folder, clean_up)
     const struct CMUnitTest tests[] = {
+        IN_FOLDER(a_rider_goes_with_the_next_commit_and_tells_whether_it_did),
         IN_FOLDER(what_was_committed_is_there_after_opening_again),
         IN_FOLDER(a_transaction_whose_expectation_fails_changes_nothing),
         IN_FOLDER(an_expectation_of_absence_holds_after_deletion),

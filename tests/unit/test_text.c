@@ -423,7 +423,17 @@ static void days_and_instants_are_read_exactly(void **state)
     assert_int_equal(date_parse("2100-02-29", &s), -EINVAL);
     assert_int_equal(date_parse("2026-1-1", &s), -EINVAL);
     assert_int_equal(date_parse_time("2026-11-22T24:00:00Z", &s), -EINVAL);
-    assert_int_equal(date_parse_time("2026-11-22T00:00:00", &s), -EINVAL);
+    assert_int_equal(date_parse_time("2026-11-22T00:52", &s), 0); /* As people type it: UTC. */
+    assert_int_equal(s, 1795308755 - 35);
+    assert_int_equal(date_parse_time("2026-11-22 00:52:35", &s), 0);
+    assert_int_equal(s, 1795308755);
+    assert_int_equal(date_parse_time("2026-11-22T09:52+09:00", &s), 0);
+    assert_int_equal(s, 1795308755 - 35);
+    assert_int_equal(date_parse_time("2026-11-22T00:52:", &s), -EINVAL);
+    assert_int_equal(date_parse_time("2026-11-22T00:52:3", &s), -EINVAL);
+    assert_int_equal(date_parse_time("2026-11-22T00:52:35.", &s), -EINVAL);
+    assert_int_equal(date_parse_time("2026-11-22T0052", &s), -EINVAL);
+    assert_int_equal(date_parse_time("2026-11-22T00:52Zulu", &s), -EINVAL);
 }
 
 int main(void)

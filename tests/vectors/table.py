@@ -10,6 +10,7 @@ import pathlib
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / "build"
 _rows = {}
+_said = []
 
 
 def count(enforcer, result, reason=None):
@@ -21,17 +22,24 @@ def count(enforcer, result, reason=None):
         row[result] += 1
 
 
+def say(line):
+    """A line of another kind for the end of the run."""
+    _said.append(line)
+
+
 def finish():
     """The table's lines, and the file; [] when no vector ran."""
+    said = _said[:]
+    _said.clear()
     if not _rows:
-        return []
+        return said
     kept = BUILD / "vectors.json"
     rows = {**(json.loads(kept.read_text()) if kept.exists() else {}), **_rows}
     kept.write_text(json.dumps(rows, indent=1))
     (BUILD / "vectors.txt").write_text("\n".join(lines(rows)) + "\n")
     new = lines(_rows)
     _rows.clear()  # Each folder's conftest.py asks.
-    return new
+    return new + said
 
 
 def lines(rows):

@@ -12,6 +12,7 @@
 
 #include "agent/enforce/internal.h"
 #include "base/log.h"
+#include "sys/clock.h"
 #include "sys/sealed.h"
 
 #define FOLDER "edge-"
@@ -124,10 +125,10 @@ static void tell_host(const struct enforce *e)
 
 struct seat *edges_find(const struct enforce *e, const char *endpoint)
 {
-    for (size_t i = 0; i < e->n_edges; i++)
-        if (strcmp(e->edges[i]->port.endpoint, endpoint) == 0)
-            return e->edges[i];
-    return NULL;
+    struct seat *s;
+
+    HASH_FIND_STR(e->edges_by_name, endpoint, s); /* For each reported flow. */
+    return s;
 }
 
 struct seat *edges_of_number(const struct enforce *e, uint32_t number)
@@ -148,7 +149,8 @@ static bool is_sound(const struct ipc_port *p)
 {
     return memchr(p->endpoint, 0, sizeof(p->endpoint)) && is_plain(p->endpoint) &&
            memchr(p->interface, 0, sizeof(p->interface)) && is_plain(p->interface) &&
-           p->n_macs > 0 && p->n_macs <= IPC_MACS;
+           memchr(p->pair, 0, sizeof(p->pair)) && (!p->pair[0] || is_plain(p->pair)) &&
+           p->n_macs > 0 && p->n_macs <= IPC_MACS && p->refusal <= REFUSE_EXCEPTION;
 }
 
 static struct seat *add_seat(struct enforce *e, const struct ipc_port *port)
@@ -161,6 +163,7 @@ static struct seat *add_seat(struct enforce *e, const struct ipc_port *port)
     s->port = *port;
     GROW(e->edges, e->n_edges, e->edges_room);
     e->edges[e->n_edges++] = s;
+    HASH_ADD_STR(e->edges_by_name, port.endpoint, s);
     return s;
 }
 
@@ -171,6 +174,7 @@ static void drop_seat(struct enforce *e, struct seat *s)
             e->edges[i] = e->edges[--e->n_edges];
             break;
         }
+    HASH_DEL(e->edges_by_name, s);
     seat_done(s);
     free(s);
 }
@@ -180,13 +184,25 @@ static int bind_port(struct enforce *e, const struct ipc_port *p, struct buf *wh
     struct edge_binding b = {.n_macs = p->n_macs,
                              .open_before = p->open_before,
                              .dhcp_server = p->dhcp_server,
-                             .router = p->router};
+                             .router = p->router,
+                             .learn_dhcp = p->learn_dhcp,
+                             .refusal = (enum refusal)p->refusal};
 
     _Static_assert(sizeof(b.macs) == sizeof(p->macs), "as many MACs");
     _Static_assert(sizeof(b.interface) == sizeof(p->interface), "names of interfaces");
     memcpy(b.interface, p->interface, sizeof(b.interface));
+    memcpy(b.pair, p->pair, sizeof(b.pair));
     memcpy(b.macs, p->macs, sizeof(b.macs));
     return edge_put_port(e->edge, &b, why);
+}
+
+/* An edge that cannot be loaded, or put on this port, leaves a wire that is open standing. */
+static void join_open(const struct ipc_port *p)
+{
+    CLEANUP(buf_done) struct buf why = BUF_INIT;
+
+    if (p->pair[0] && p->open_before && edge_join_pair(p->interface, p->pair, true, &why) < 0)
+        log_err("%s: %s", p->endpoint, buf_str(&why));
 }
 
 static int store_port(const struct seat *s, struct buf *why)
@@ -257,6 +273,8 @@ void edges_put(struct enforce *e, uint32_t number, const struct ipc_port *port)
     if (r == 0 && moved && s->running)
         r = s->ops->apply(s, s->running, &why);
     if (r < 0)
+        join_open(port);
+    if (r < 0)
         refuse(e, s, why.size ? buf_str(&why) : strerror(-r));
     else
         log_info("%s hangs on %s", port->endpoint, port->interface);
@@ -301,6 +319,8 @@ static void take_up(struct enforce *e, const char *folder)
     if (r == 0 && seat_load_stored(s, &p) == 0 && p->revision >= s->ops->revision(s))
         r = s->ops->apply(s, p, &why);
     if (r < 0)
+        join_open(&port);
+    if (r < 0)
         log_err("%s at %s: %s", port.endpoint, port.interface, buf_str(&why));
     else if (p)
         seat_set_running(s, TAKE_PTR(p));
@@ -328,8 +348,10 @@ int edges_start(struct enforce *e, struct buf *why)
 
 void edges_finish(struct enforce *e)
 {
-    while (e->n_edges)
-        drop_seat(e, e->edges[e->n_edges - 1]);
+    struct seat *s, *next;
+
+    HASH_ITER (hh, e->edges_by_name, s, next)
+        drop_seat(e, s);
     free(e->edges);
     watch_free(e->edge_events_watch);
     watch_free(e->edge_links_watch);
@@ -344,17 +366,30 @@ void edges_watch(struct enforce *e)
         edge_watch(e->edge);
 }
 
-void edges_flush(struct enforce *e)
+void edges_flush(struct enforce *e, bool counts)
 {
     if (!e->edge)
         return;
     (void)edge_drain(e->edge);
-    if (e->n_flushes % 2 == 0)
+    if (counts)
         edge_flush(e->edge);
     for (size_t i = 0; i < e->n_edges; i++) {
-        report_flush(e->edges[i]->report, enforce_unix_ms());
+        report_flush(e->edges[i]->report, clock_unix_ms());
         seat_save_trust(e->edges[i]);
     }
+}
+
+bool edges_is_joined(const struct enforce *e, const struct seat *s)
+{
+    struct edge_port_status p;
+
+    return e->edge && edge_port(e->edge, s->port.interface, &p) && p.joined;
+}
+
+void edges_tell_losses(struct enforce *e)
+{
+    for (size_t i = 0; i < e->n_edges; i++)
+        tell_losses(e, e->edges[i]);
 }
 
 void edges_status(struct enforce *e, const struct seat *s, struct ipc_status *ret_s)

@@ -7,47 +7,23 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cap-ng.h>
 
 #include "agent/enforce/internal.h"
+#include "agent/enforce/nft_seat.h"
 #include "base/log.h"
+#include "enforce/nft/nft.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/sealed.h"
 #include "wire/records.h"
 
 enum { WATCH_MS = 400, FLUSH_MS = 500, DRAINS_A_ROUND = 64, MESSAGES_A_ROUND = 64 };
 
-uint64_t enforce_unix_ms(void)
-{
-    struct timespec t = {.tv_sec = 0};
-
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* ---- To the other half -------------------------------------------------------------------------
  */
-
-static void tell(struct enforce *e, uint32_t seat, enum ipc_kind kind, const void *body,
-                 size_t size)
-{
-    if (e->options.net_fd < 0 || seat == SEAT_UNTOLD)
-        return;
-    if (ipc_send(e->options.net_fd, kind, seat, body, size) < 0)
-        e->n_untold++; /* The other half does not keep up, or is being restarted. */
-}
-
-void enforce_tell(struct seat *s, enum ipc_kind kind, const void *body, size_t size)
-{
-    struct enforce *e = s->owner;
-
-    tell(e, s->number, kind, body, size);
-    if (kind == IPC_FLOW && e->flows)
-        enforce_write_flow(e, s, body);
-}
 
 static void on_flow(void *arg, const struct enforcer_flow *flow)
 {
@@ -55,12 +31,12 @@ static void on_flow(void *arg, const struct enforcer_flow *flow)
     struct seat *s = flow->endpoint ? edges_find(e, flow->endpoint) : &e->host_seat;
 
     if (s)
-        report_add(s->report, flow, enforce_unix_ms());
+        report_add(s->report, flow, clock_unix_ms());
 }
 
 void enforce_notice(void *arg, enum enforcer_notice kind, const char *text)
 {
-    struct ipc_notice notice = {.time_ms = enforce_unix_ms(), .kind = (uint32_t)kind};
+    struct ipc_notice notice = {.time_ms = clock_unix_ms(), .kind = (uint32_t)kind};
     struct enforce *e = arg;
 
     (void)snprintf(notice.text, sizeof(notice.text), "%s", text);
@@ -68,7 +44,7 @@ void enforce_notice(void *arg, enum enforcer_notice kind, const char *text)
         log_warn("tamper: %s", text);
     else
         log_info("%s: %s", notice_name(kind), text);
-    tell(e, 0, IPC_NOTICE, &notice, sizeof(notice));
+    (void)enforce_tell(&e->host_seat, IPC_NOTICE, &notice, sizeof(notice));
     if (e->flows)
         enforce_write_notice(e, kind, text);
 }
@@ -117,13 +93,15 @@ static void tell_status(struct enforce *e, struct seat *s)
         enforce_status(e, &status);
     else
         edges_status(e, s, &status);
-    tell(e, s->number, IPC_STATUS, &status, sizeof(status));
+    (void)enforce_tell(s, IPC_STATUS, &status, sizeof(status));
 }
 
 static void watch_all(struct enforce *e)
 {
     if (e->host)
         host_watch(e->host);
+    if (e->nft)
+        nft_seat_watch(e);
     edges_watch(e);
 }
 
@@ -134,7 +112,7 @@ static void take_seat_message(struct enforce *e, enum ipc_kind kind, struct seat
     struct ipc_program announced;
     struct ipc_trust trust;
 
-    if (kind == IPC_PROGRAM && s == &e->host_seat && !e->host) {
+    if (kind == IPC_PROGRAM && s == &e->host_seat && e->options.edge_only) {
         seat_ack(s, 0, IPC_REFUSED, IPC_REASON_OTHER, "this agent runs edges only");
     } else if (kind == IPC_PROGRAM) {
         memcpy(&announced, body, sizeof(announced));
@@ -149,6 +127,8 @@ static void take_seat_message(struct enforce *e, enum ipc_kind kind, struct seat
         seat_take_trust(s, &trust);
     } else if (kind == IPC_ASK_STATUS) {
         tell_status(e, s);
+    } else if (kind == IPC_REPORT) {
+        tell_report(e, s);
     } else { /* IPC_VERIFY */
         watch_all(e);
     }
@@ -167,6 +147,7 @@ static void take_message(struct enforce *e, enum ipc_kind kind, uint32_t seat,
     case IPC_TRUST:
     case IPC_ASK_STATUS:
     case IPC_VERIFY:
+    case IPC_REPORT:
         if (s)
             take_seat_message(e, kind, s, body);
         break;
@@ -183,6 +164,9 @@ static void take_message(struct enforce *e, enum ipc_kind kind, uint32_t seat,
     case IPC_FLOW:
     case IPC_NOTICE:
     case IPC_STATUS:
+    case IPC_LOST:
+    case IPC_REPORTED:
+    case IPC_END:
         log_warn("the network half sent a message of kind %d that is not its to send", (int)kind);
         break;
     }
@@ -231,11 +215,13 @@ static void flush_now(void *arg)
         (void)host_drain(e->host); /* Connections that pass do not wake us. */
     if (e->host && e->n_flushes % (1000 / FLUSH_MS) == 0)
         host_flush(e->host);
-    report_flush(s->report, enforce_unix_ms());
+    report_flush(s->report, clock_unix_ms());
+    tell_losses(e, s);
+    edges_tell_losses(e);
     if (e->n_flushes % 120 == 0)
         report_forget_names(s->report);
     seat_save_trust(s);
-    edges_flush(e);
+    edges_flush(e, e->n_flushes % (1000 / FLUSH_MS) == 0);
     if (e->flows)
         (void)fflush(e->flows);
     timer_start(e->flush_timer, FLUSH_MS);
@@ -282,7 +268,7 @@ static void read_again(struct enforce *e)
 
     if (read_program_file(e->options.program_file, &p, &why) < 0 || !p) {
         log_err("%s; keeping revision %llu", buf_str(&why),
-                (unsigned long long)host_revision(e->host));
+                (unsigned long long)e->host_seat.ops->revision(&e->host_seat));
         return;
     }
     if (e->host_seat.running && p->revision <= e->host_seat.running->revision)
@@ -304,8 +290,7 @@ static void on_signal(int signal, void *arg)
  * ------------------------------------------------------------------------------------------------------
  */
 
-/* Before the first policy: everybody may do everything, and is watched doing it. */
-static struct program *learning_program(void)
+struct program *enforce_learning_program(void)
 {
     struct program *p = program_new();
 
@@ -315,7 +300,18 @@ static struct program *learning_program(void)
     return p;
 }
 
-static int first_program(struct enforce *e, struct buf *why)
+/* Where there was a policy and nobody has it any more: nothing but the controller, who sends one.
+ */
+static struct program *closed_program(const struct program_lifeline *controller)
+{
+    struct program *p = enforce_learning_program();
+
+    p->mode = MODE_ENFORCE;
+    p->lifeline[p->n_lifeline++] = *controller;
+    return p;
+}
+
+int enforce_first_program(struct enforce *e, bool held, uint64_t revision, struct buf *why)
 {
     CLEANUP(program_freep) struct program *p = NULL;
     int r;
@@ -326,24 +322,28 @@ static int first_program(struct enforce *e, struct buf *why)
         r = seat_load_stored(&e->host_seat, &p);
     if (r < 0 && e->options.program_file)
         return r;
-    if (r < 0 && host_revision(e->host) > 0) {
-        log_warn("no stored policy: the kernel goes on with revision %llu",
-                 (unsigned long long)host_revision(e->host));
+    if (r < 0 && held) {
+        log_warn("no stored policy: the kernel goes on with what it holds, revision %llu",
+                 (unsigned long long)revision);
         return 0;
     }
-    if (r == 0 && !e->options.program_file && p->revision < host_revision(e->host)) {
+    if (r == 0 && !e->options.program_file && p->revision < revision) {
         log_warn("the kernel enforces revision %llu, newer than the stored %llu: keeping it",
-                 (unsigned long long)host_revision(e->host), (unsigned long long)p->revision);
+                 (unsigned long long)revision, (unsigned long long)p->revision);
         return 0;
     }
-    if (r == -EBADMSG) {
+    if (r == -EBADMSG && e->options.controller.port) {
+        log_err("the stored policy is damaged and there is none in the kernel: all is closed until "
+                "the controller sends one; remove the .bad file to start in learn mode");
+        p = closed_program(&e->options.controller);
+    } else if (r == -EBADMSG) {
         buf_puts(why, "the stored policy is damaged and there is none in the kernel: refusing to "
-                      "start open; enroll again, or remove the .bad file to start in learn mode");
+                      "start open; remove the .bad file to start in learn mode");
         return r;
     }
     if (!p)
-        p = learning_program();
-    r = host_apply(e->host, p, why);
+        p = enforce_learning_program();
+    r = e->host_seat.ops->apply(&e->host_seat, p, why);
     if (r == 0)
         seat_set_running(&e->host_seat, TAKE_PTR(p));
     return r;
@@ -367,18 +367,23 @@ int enforce_make_dir(const char *path, struct buf *why)
     return -errno;
 }
 
-/* One agent an instance: two would fight over the hooks. */
-static int take_lock(struct enforce *e, struct buf *why)
+int enforce_lock(const char *run_dir, int *ret_fd, struct buf *why)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    CLEANUP(fd_closep) int fd = -1;
     char path[512];
+    int r = enforce_make_dir(run_dir, why);
 
-    (void)snprintf(path, sizeof(path), "%s/lock", e->options.run_dir);
-    e->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (e->lock_fd >= 0 && fcntl(e->lock_fd, F_OFD_SETLK, &whole) == 0)
-        return 0;
-    buf_printf(why, "another agent runs with %s", e->options.run_dir);
-    return -EBUSY;
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "%s/lock", run_dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) < 0) {
+        buf_printf(why, "another agent runs with %s", run_dir);
+        return -EBUSY;
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
 }
 
 static int start_host(struct enforce *e, struct buf *why)
@@ -388,7 +393,7 @@ static int start_host(struct enforce *e, struct buf *why)
 
     if (r == 0) {
         host_leave_nics(e->host, edges_hold, e);
-        r = first_program(e, why);
+        r = enforce_first_program(e, host_revision(e->host) > 0, host_revision(e->host), why);
     }
     if (r == 0)
         r = host_attach(e->host, why);
@@ -403,10 +408,8 @@ static int start(struct enforce *e, struct buf *why)
 {
     int r = enforce_make_dir(e->options.state_dir, why);
 
-    if (r == 0)
-        r = enforce_make_dir(e->options.run_dir, why);
-    if (r == 0)
-        r = take_lock(e, why);
+    if (r == 0 && e->lock_fd < 0)
+        r = enforce_lock(e->options.run_dir, &e->lock_fd, why);
     if (r == 0 && e->options.flows_file) {
         e->flows = fopen(e->options.flows_file, "ae");
         if (!e->flows) {
@@ -414,7 +417,9 @@ static int start(struct enforce *e, struct buf *why)
             r = -errno;
         }
     }
-    if (r == 0 && !e->options.edge_only)
+    if (r == 0 && e->options.nft)
+        r = nft_seat_start(e, why);
+    else if (r == 0 && !e->options.edge_only)
         r = start_host(e, why);
     if (r == 0)
         r = edges_start(e, why);
@@ -439,6 +444,7 @@ static void finish(struct enforce *e)
     timer_free(e->flush_timer);
     if (e->host)
         host_free(e->host);
+    nft_seat_finish(e);
     free(e->message);
     fd_closep(&e->lock_fd);
     loop_free(e->loop);
@@ -447,7 +453,7 @@ static void finish(struct enforce *e)
 int enforce_run(const struct enforce_options *options)
 {
     CLEANUP(buf_done) struct buf why = BUF_INIT;
-    struct enforce e = {.options = *options, .lock_fd = -1, .status_fd = -1};
+    struct enforce e = {.options = *options, .lock_fd = options->lock_fd, .status_fd = -1};
     sigset_t hangup;
     int r;
 
@@ -456,7 +462,8 @@ int enforce_run(const struct enforce_options *options)
     (void)sigaddset(&hangup, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &hangup, NULL);
     e.loop = loop_new();
-    seat_init(&e.host_seat, e.loop, &host_ops, &e, options->state_dir);
+    seat_init(&e.host_seat, e.loop, options->nft ? &nft_seat_ops : &host_ops, &e,
+              options->state_dir);
     e.host_seat.number = 0;
     e.message = xcalloc(1, sizeof *e.message);
     e.watch_timer = timer_new(e.loop, watch_now, &e);
@@ -467,6 +474,7 @@ int enforce_run(const struct enforce_options *options)
         finish(&e);
         return 1;
     }
+    tell_begin(&e);
     if (options->net_fd >= 0)
         e.net_watch = watch_new(e.loop, options->net_fd, net_ready, &e);
     loop_on_signal(e.loop, SIGTERM, on_signal, &e);
@@ -479,10 +487,13 @@ int enforce_run(const struct enforce_options *options)
     if (e.host)
         log_info("enforcing on %s, revision %llu", options->host.cgroup,
                  (unsigned long long)host_revision(e.host));
+    else if (e.nft)
+        log_info("enforcing by nftables, revision %llu", (unsigned long long)nft_revision(e.nft));
     else
         log_info("enforcing at the ports of this machine, not on itself");
     tell_status(&e, &e.host_seat);
     loop_run(e.loop);
+    tell_end(&e);
     log_info("stopping; the kernel goes on enforcing");
     finish(&e);
     return 0;

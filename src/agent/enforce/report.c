@@ -13,7 +13,7 @@ enum { AGE_MS = 1000, MAX_NAMES = 1024 };
 /* Compared and hashed as bytes, but only as many as its texts have: two paths seldom fill their
  * 512 bytes, and hashing those was most of an event's cost. */
 struct key {
-    struct address remote;
+    struct address local, remote;
     uint64_t revision;
     uint32_t identity, rule, uid;
     uint16_t port;
@@ -21,7 +21,7 @@ struct key {
     uint8_t pad[6];
     char texts[2 * PROGRAM_PATH_SIZE]; /* Process, NUL, script, NUL. */
 };
-_Static_assert(offsetof(struct key, texts) == 48, "no hidden padding");
+_Static_assert(offsetof(struct key, texts) == 64, "no hidden padding");
 
 struct record {
     struct key key; /* The first 'key_size' bytes. */
@@ -37,13 +37,14 @@ struct name {
 };
 
 struct report {
-    void (*give)(void *arg, const struct ipc_flow *flow);
+    bool (*give)(void *arg, const struct ipc_flow *flow);
     void *arg;
     struct record *records;
     struct name *names;
+    uint64_t lost;
 };
 
-struct report *report_new(void (*give)(void *arg, const struct ipc_flow *flow), void *arg)
+struct report *report_new(bool (*give)(void *arg, const struct ipc_flow *flow), void *arg)
 {
     struct report *r = xcalloc(1, sizeof *r);
 
@@ -118,6 +119,7 @@ static unsigned key_of(struct key *k, const struct enforcer_flow *f)
     size_t end;
 
     memset(k, 0, offsetof(struct key, texts));
+    k->local = f->local;
     k->remote = f->remote;
     k->revision = f->revision;
     k->identity = f->identity;
@@ -141,7 +143,8 @@ static struct record *open_record(struct report *r, const struct key *k, unsigne
 
     memcpy(&x->key, k, key_size);
     x->key_size = key_size;
-    x->flow = (struct ipc_flow){.remote = k->remote,
+    x->flow = (struct ipc_flow){.local = k->local,
+                                .remote = k->remote,
                                 .revision = k->revision,
                                 .first_ms = now_ms,
                                 .identity = k->identity,
@@ -160,23 +163,43 @@ static struct record *open_record(struct report *r, const struct key *k, unsigne
     return x;
 }
 
-static void give_away(struct report *r, struct record *x)
+static void drop(struct report *r, struct record *x)
 {
     HASH_DEL(r->records, x);
-    r->give(r->arg, &x->flow);
     free(x);
+}
+
+static bool give_away(struct report *r, struct record *x)
+{
+    if (!r->give(r->arg, &x->flow))
+        return false;
+    drop(r, x);
+    return true;
+}
+
+static void make_room(struct report *r)
+{
+    struct record *x;
+
+    while (r->records && give_away(r, r->records))
+        continue;
+    if (HASH_COUNT(r->records) < REPORT_MAX)
+        return;
+    for (x = r->records; x && x->flow.verdict == VERDICT_DENY;)
+        x = x->hh.next;
+    drop(r, x ? x : r->records);
+    r->lost++;
 }
 
 void report_add(struct report *r, const struct enforcer_flow *f, uint64_t now_ms)
 {
-    struct record *x, *next;
+    struct record *x;
     struct key k;
     unsigned key_size = key_of(&k, f);
 
     HASH_FIND(hh, r->records, &k, key_size, x);
     if (!x && HASH_COUNT(r->records) >= REPORT_MAX)
-        HASH_ITER (hh, r->records, x, next)
-            give_away(r, x);
+        make_room(r);
     if (!x)
         x = open_record(r, &k, key_size, now_ms);
     x->flow.last_ms = now_ms;
@@ -187,11 +210,31 @@ void report_add(struct report *r, const struct enforcer_flow *f, uint64_t now_ms
         x->flow.pid = f->pid;
 }
 
+/* Denials first: what follows may find no room. */
+static void flush_some(struct report *r, uint64_t now_ms, bool denials)
+{
+    struct record *next;
+
+    for (struct record *x = r->records; x && r->records; x = next) {
+        next = x->hh.next;
+        if ((x->flow.verdict != VERDICT_ALLOW) == denials &&
+            (denials || now_ms - x->flow.first_ms >= AGE_MS) && !give_away(r, x))
+            return;
+    }
+}
+
 void report_flush(struct report *r, uint64_t now_ms)
 {
-    struct record *x, *next;
+    flush_some(r, now_ms, true);
+    flush_some(r, now_ms, false);
+}
 
-    HASH_ITER (hh, r->records, x, next)
-        if (x->flow.verdict != VERDICT_ALLOW || now_ms - x->flow.first_ms >= AGE_MS)
-            give_away(r, x);
+size_t report_waiting(const struct report *r)
+{
+    return HASH_COUNT(r->records);
+}
+
+uint64_t report_lost(const struct report *r)
+{
+    return r->lost;
 }

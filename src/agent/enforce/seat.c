@@ -24,7 +24,7 @@ void seat_ack(struct seat *s, uint64_t revision, enum ipc_result result, enum ip
                           .reason = (uint32_t)reason};
 
     (void)snprintf(ack.text, sizeof(ack.text), "%s", text);
-    s->ops->tell(s, IPC_ACK, &ack, sizeof(ack));
+    (void)s->ops->tell(s, IPC_ACK, &ack, sizeof(ack));
 }
 
 void seat_start_clock(struct seat *s)
@@ -41,6 +41,13 @@ void seat_start_clock(struct seat *s)
 
 void seat_set_running(struct seat *s, struct program *p)
 {
+    if (s->running) { /* What was judged by it is still to be told. */
+        free(s->former_rules);
+        s->n_former_rules = s->running->n_rules;
+        s->former_revision = s->running->revision;
+        s->former_rules = TAKE_PTR(s->running->rules);
+        s->running->n_rules = 0;
+    }
     program_free(s->running);
     s->running = p;
 }
@@ -158,7 +165,8 @@ void seat_take_trust(struct seat *s, const struct ipc_trust *t)
     bool self = false;
     int r = 0;
 
-    if (t->trust > TRUST_BLACK || t->sequence < s->trust_sequence || !s->running)
+    if (t->trust > TRUST_BLACK || t->sequence < s->trust_sequence || t->sequence < s->trust_taken ||
+        !s->running)
         return;
     for (size_t i = 0; i < s->running->n_addresses; i++) {
         struct program_address *a = &s->running->addresses[i];
@@ -169,13 +177,21 @@ void seat_take_trust(struct seat *s, const struct ipc_trust *t)
         self = self || a->self;
     }
     r = s->ops->set_trust(s, &t->address, self, (enum trust)t->trust);
-    if (r == 0 && self)
+    if ((r == 0 || r == -EINPROGRESS) && self)
         s->running->trust = (enum trust)t->trust;
-    if (r < 0) {
+    if (r < 0 && r != -EINPROGRESS) {
         log_err("cannot change trust: %s", strerror(-r));
         return;
     }
-    s->trust_sequence = t->sequence;
+    s->trust_taken = t->sequence;
+    if (r == 0)
+        seat_trust_holds(s);
+}
+
+void seat_trust_holds(struct seat *s)
+{
+    if (s->trust_taken > s->trust_sequence)
+        s->trust_sequence = s->trust_taken;
     s->trust_unsaved = true; /* Written down by the next flush: the kernel comes first. */
     seat_ack(s, s->running->revision, IPC_RUNNING, IPC_REASON_NONE, "trust");
 }
@@ -238,7 +254,8 @@ int seat_load_stored(struct seat *s, struct program **ret_p)
     if (r == -EBADMSG) {
         log_err("the stored policy is damaged and was moved aside; the kernel's, or the former, "
                 "goes on until the controller sends one");
-        r = state_load(dir, "former", ret_p);
+        if (state_load(dir, "former", ret_p) == 0)
+            r = 0;
     }
     if (r == 0 && s->pending.revision != (*ret_p)->revision)
         end_pending(s);
@@ -252,11 +269,19 @@ void seat_save_trust(struct seat *s)
         s->trust_unsaved = false;
 }
 
-static void give_record(void *arg, const struct ipc_flow *flow)
+static bool give_record(void *arg, const struct ipc_flow *flow)
 {
     struct seat *s = arg;
+    struct ipc_flow told = *flow;
+    const struct program *p = s->running;
+    const char *name = "";
 
-    s->ops->tell(s, IPC_FLOW, flow, sizeof(*flow));
+    if (p && flow->revision == p->revision && flow->rule && flow->rule <= p->n_rules)
+        name = p->rules[flow->rule - 1].id;
+    else if (flow->revision == s->former_revision && flow->rule && flow->rule <= s->n_former_rules)
+        name = s->former_rules[flow->rule - 1].id;
+    (void)snprintf(told.rule_name, sizeof(told.rule_name), "%s", name);
+    return s->ops->tell(s, IPC_FLOW, &told, sizeof(told)) == 0;
 }
 
 void seat_init(struct seat *s, struct loop *l, const struct seat_ops *ops, void *owner,
@@ -270,9 +295,10 @@ void seat_init(struct seat *s, struct loop *l, const struct seat_ops *ops, void 
 
 void seat_done(struct seat *s)
 {
-    report_flush(s->report, UINT64_MAX / 2);
+    report_flush(s->report, REPORT_ALL);
     report_free(s->report);
     timer_free(s->confirm_timer);
     program_free(s->running);
+    free(s->former_rules);
     buf_done(&s->incoming);
 }

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <uthash.h>
+
 #include "agent/enforce/report.h"
 #include "agent/enforce/state.h"
 #include "agent/ipc.h"
@@ -25,9 +27,11 @@ struct seat;
 
 struct seat_ops {
     int (*apply)(struct seat *s, const struct program *p, struct buf *why);
+    /* -EINPROGRESS: taken; seat_trust_holds() follows. */
     int (*set_trust)(struct seat *s, const struct address *address, bool own, enum trust trust);
     uint64_t (*revision)(const struct seat *s); /* As the kernel has it; 0: none. */
-    void (*tell)(struct seat *s, enum ipc_kind kind, const void *body, size_t size);
+    /* 0, or an error of ipc_send(): not told. */
+    int (*tell)(struct seat *s, enum ipc_kind kind, const void *body, size_t size);
 };
 
 enum { SEAT_UNTOLD = UINT32_MAX, SEAT_DIR_SIZE = 512 };
@@ -37,13 +41,22 @@ struct seat {
     void *owner;     /* For the ops. */
     uint32_t number; /* In messages; SEAT_UNTOLD: the other half has not named it yet. */
     char dir[SEAT_DIR_SIZE];
+    UT_hash_handle hh;    /* Of its owner: by the endpoint's name. */
     struct ipc_port port; /* With an empty endpoint: the machine itself. */
     struct report *report;
+    bool lost_known;        /* The next was read from the folder. */
+    uint64_t lost_told;     /* Of what the kernel counts as lost. */
+    uint64_t lost_reported; /* Of what found no room in 'report'. */
     struct timer *confirm_timer;
+
+    struct program_rule *former_rules; /* Names of the rules of the program before. */
+    size_t n_former_rules;
+    uint64_t former_revision;
 
     struct program *running; /* NULL: what the kernel holds is not on disk. */
     struct pending pending;
-    uint64_t trust_sequence;
+    uint64_t trust_sequence; /* In force. */
+    uint64_t trust_taken;    /* Of what is in progress. */
     bool trust_unsaved;
 
     struct buf incoming; /* A program that is being received. */
@@ -70,6 +83,7 @@ void seat_announce(struct seat *s, const struct ipc_program *a);
 void seat_take_piece(struct seat *s, const struct ipc_piece *piece);
 void seat_confirm(struct seat *s, uint64_t revision);
 void seat_take_trust(struct seat *s, const struct ipc_trust *t);
+void seat_trust_holds(struct seat *s); /* All that was taken. */
 
 void seat_ack(struct seat *s, uint64_t revision, enum ipc_result result, enum ipc_reason reason,
               const char *text);

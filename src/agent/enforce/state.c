@@ -32,9 +32,11 @@ int state_load(const char *dir, const char *name, struct program **ret_p)
     r = sealed_read(path, IPC_MAX_PROGRAM, &bytes);
     if (r == 0)
         r = program_decode(bytes.data, bytes.size, ret_p, &what);
-    if (r == 0 || r == -ENOENT)
-        return r;
+    if (r == 0)
+        return 0;
     path_of(dir, name, ".bad", aside, sizeof(aside));
+    if (r == -ENOENT)
+        return access(aside, F_OK) == 0 ? -EBADMSG : -ENOENT;
     (void)rename(path, aside);
     return -EBADMSG;
 }

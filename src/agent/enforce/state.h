@@ -20,7 +20,8 @@ struct pending {
     uint64_t deadline_ns; /* CLOCK_BOOTTIME. */
 };
 
-/* -ENOENT: there is none.  -EBADMSG: damaged, and moved aside as NAME.bad for people to look at. */
+/* -ENOENT: there is none.  -EBADMSG: damaged, and moved aside as NAME.bad for people to look at; as
+ * long as that is there and nothing else, it is never "there is none". */
 int state_load(const char *dir, const char *name, struct program **ret_p);
 int state_save(const char *dir, const char *name, const struct program *p);
 void state_remove(const char *dir, const char *name);

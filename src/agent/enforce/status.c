@@ -11,11 +11,17 @@
 #include <jansson.h>
 
 #include "agent/enforce/internal.h"
+#include "agent/enforce/nft_seat.h"
+#include "sys/clock.h"
 
 void enforce_status(struct enforce *e, struct ipc_status *ret_s)
 {
     struct host_status s = {.revision = 0};
 
+    if (e->nft) {
+        nft_seat_status(e, ret_s);
+        return;
+    }
     if (e->host)
         host_status(e->host, &s);
     *ret_s = (struct ipc_status){.revision = s.revision,
@@ -30,6 +36,18 @@ void enforce_status(struct enforce *e, struct ipc_status *ret_s)
         (void)snprintf(ret_s->hooks[i].name, sizeof(ret_s->hooks[i].name), "%s", s.hooks[i].name);
         ret_s->hooks[i].attached = s.hooks[i].attached;
     }
+}
+
+static json_t *learned_json(const struct enforce *e, const struct seat *s)
+{
+    struct address addresses[IPC_MACS];
+    size_t n = e->edge ? edge_learned(e->edge, s->port.interface, addresses, IPC_MACS) : 0;
+    char text[ADDRESS_TEXT_SIZE];
+    json_t *all = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(all, json_string(address_format(&addresses[i], text)));
+    return all;
 }
 
 /* {endpoint: {interface, revision, ...}} */
@@ -51,6 +69,12 @@ static json_t *edges_json(struct enforce *e)
                         s.hooks[0].attached, "before", seat->port.open_before ? "open" : "closed",
                         "awaiting_confirmation", (json_int_t)seat->pending.revision, "counters",
                         counters);
+        if (seat->port.learn_dhcp)
+            json_object_set_new(one, "learned", learned_json(e, seat));
+        if (seat->port.pair[0]) {
+            json_object_set_new(one, "pair", json_string(seat->port.pair));
+            json_object_set_new(one, "joined", json_boolean(edges_is_joined(e, seat)));
+        }
         json_object_set_new(all, seat->port.endpoint, one);
     }
     return all;
@@ -63,6 +87,7 @@ static json_t *status_json(struct enforce *e)
 
     enforce_status(e, &s);
     json_object_set_new(root, "version", json_string(SUIMITSU_VERSION));
+    json_object_set_new(root, "enforcer", json_string(e->nft ? "nft" : e->host ? "host" : "none"));
     json_object_set_new(root, "endpoint",
                         json_string(e->host_seat.running ? e->host_seat.running->endpoint : ""));
     json_object_set_new(root, "revision", json_integer((json_int_t)s.revision));
@@ -158,6 +183,13 @@ static void print_text(const json_t *root)
             print_text(value);
             continue;
         }
+        if (json_is_array(value)) {
+            printf("  %-30s", key);
+            for (size_t i = 0; i < json_array_size(value); i++)
+                printf(" %s", json_string_value(json_array_get(value, i)));
+            putchar('\n');
+            continue;
+        }
         if (json_is_string(value))
             printf("  %-30s %s\n", key, json_string_value(value));
         else if (json_is_boolean(value))
@@ -246,7 +278,7 @@ void enforce_write_flow(struct enforce *e, const struct seat *s, const struct ip
 
 void enforce_write_notice(struct enforce *e, enum enforcer_notice kind, const char *text)
 {
-    json_t *line = json_pack("{s:I, s:s, s:s}", "time_ms", (json_int_t)enforce_unix_ms(), "notice",
+    json_t *line = json_pack("{s:I, s:s, s:s}", "time_ms", (json_int_t)clock_unix_ms(), "notice",
                              notice_name(kind), "text", text);
 
     if (line) {

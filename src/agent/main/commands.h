@@ -14,7 +14,8 @@ struct agent_options { /* All borrowed from the command line. */
     const char *controller, *token_file, *user;
     const char *program_file, *flows_file;
     uint32_t max_entries;
-    bool edge_only;
+    uint64_t spool_mb;
+    bool edge_only, nft;
     const char *guarded[AGENT_MAX_NAMES], *bridges[AGENT_MAX_NAMES], *trunks[AGENT_MAX_NAMES];
     size_t n_guarded, n_bridges, n_trunks;
     struct address dhcp_servers[AGENT_MAX_NAMES];

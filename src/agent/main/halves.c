@@ -2,6 +2,7 @@
 /* Two processes and the small one that keeps them alive. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -50,6 +51,7 @@ static int start_halves(const struct net_options *net, const struct enforce_opti
         sigset_t none;
 
         close(fds[0]);
+        close(enforce->lock_fd);
         mine.ipc_fd = fds[1];
         (void)sigemptyset(&none);
         (void)sigprocmask(SIG_SETMASK, &none, NULL);
@@ -107,6 +109,21 @@ static int supervise(struct halves *h, const sigset_t *signals)
     }
 }
 
+/* Before the first half: that of a second agent would be taken for the first by the controller.
+ * Returns as supervise(). */
+static int lock_or_pause(struct enforce_options *e, const sigset_t *signals)
+{
+    const struct timespec pause = {.tv_sec = RESTART_S};
+    CLEANUP(buf_done) struct buf why = BUF_INIT;
+    int r = e->lock_fd < 0 ? enforce_lock(e->run_dir, &e->lock_fd, &why) : 0;
+
+    if (r == 0)
+        return -1;
+    log_err("%s; trying again", buf_str(&why));
+    r = sigtimedwait(signals, NULL, &pause);
+    return r == SIGTERM || r == SIGINT ? 0 : -1;
+}
+
 static int prepare_dir(const struct agent_options *o, char dir[512], struct net_options *net)
 {
     int r = privilege_user(o->user, &net->uid, &net->gid);
@@ -145,6 +162,7 @@ static int endpoint_of(const struct agent_options *o, char address[64], struct n
 int run_with_controller(const struct agent_options *o, const struct enforce_options *e)
 {
     struct net_options net = {.ipc_fd = -1};
+    struct enforce_options enforce = *e;
     char dir[512], address[64];
     struct halves h = {.net = 0};
     sigset_t signals;
@@ -154,27 +172,36 @@ int run_with_controller(const struct agent_options *o, const struct enforce_opti
         return 2;
     if (prepare_dir(o, dir, &net) < 0)
         return 1;
+    enforce.controller = (struct program_lifeline){.port = net.port, .protocol = IPPROTO_TCP};
+    if (address_parse(net.address, &enforce.controller.address) < 0)
+        return 2; /* Cannot be: it is numeric. */
     net.edge_only = o->edge_only;
+    net.spool_bytes = o->spool_mb << 20;
+    net.nft = o->nft;
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);
     (void)sigaddset(&signals, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     do {
-        r = start_halves(&net, e, &h);
+        r = lock_or_pause(&enforce, &signals);
+        if (r == 0 || enforce.lock_fd < 0)
+            continue;
+        r = start_halves(&net, &enforce, &h);
         if (r < 0) {
             log_err("cannot start: %s", strerror(-r));
             r = 1;
             break;
         }
         r = supervise(&h, &signals);
+        end_half(&h.enforce); /* First: it tells what it knows to the other. */
         end_half(&h.net);
-        end_half(&h.enforce);
         if (r < 0)
             (void)nanosleep(&(struct timespec){.tv_sec = RESTART_S}, NULL);
     } while (r < 0);
-    end_half(&h.net);
     end_half(&h.enforce);
+    end_half(&h.net);
+    fd_closep(&enforce.lock_fd);
     return r;
 }
 

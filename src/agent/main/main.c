@@ -9,6 +9,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include "agent/enforce/enforce.h"
 #include "agent/main/commands.h"
 #include "base/log.h"
@@ -16,9 +18,12 @@
 
 enum {
     MAX_FEATURES = 24,
+    MAX_WHY = 500,
     EDGE_FLOWS = 262144, /* Of all ports together. */
     EDGE_PORT_FLOWS = 32768,
     EDGE_PORT_HALF = 8192,
+    SPOOL_MB = 64,
+    SPOOL_MAX_MB = 65536,
 };
 
 static const char usage_text[] =
@@ -42,6 +47,10 @@ static const char usage_text[] =
     "  --program FILE       enforce this compiled policy, without controller (run)\n"
     "  --flows FILE         append reports as JSON lines (run)\n"
     "  --max-entries N      refuse larger policies (run; default 2097152)\n"
+    "  --spool-mb N         keep so much of flows while the controller is away (run; default 64)\n"
+    "  --enforcer NAME      host (default, eBPF), or nft where eBPF cannot go: nftables, which "
+    "checks\n"
+    "                       no programs and no users (run)\n"
     "  --edge-only          enforce at ports of this machine, not on itself (run)\n"
     "  --guard NAME         pass nothing at interfaces of this name (tap0, tap*) before they have\n"
     "                       an endpoint; may be repeated (run)\n"
@@ -124,8 +133,18 @@ static int take_option(struct agent_options *o, int c, const char *value)
             return usage_error("--max-entries must be 1 to 2097152", value);
         o->max_entries = (uint32_t)n;
         break;
+    case 'S':
+        if (number_parse(value, strlen(value), SPOOL_MAX_MB, &n) < 0 || n == 0)
+            return usage_error("--spool-mb must be 1 to 65536", value);
+        o->spool_mb = n;
+        break;
     case 'e':
         o->edge_only = true;
+        break;
+    case 'E':
+        if (strcmp(value, "nft") != 0 && strcmp(value, "host") != 0)
+            return usage_error("--enforcer must be host or nft", value);
+        o->nft = strcmp(value, "nft") == 0;
         break;
     case 'g':
         return add_name(o->guarded, &o->n_guarded, "--guard", value);
@@ -165,7 +184,9 @@ static int parse(int argc, char **argv, struct agent_options *o)
                                             {"program", required_argument, NULL, 'p'},
                                             {"flows", required_argument, NULL, 'f'},
                                             {"max-entries", required_argument, NULL, 'm'},
+                                            {"spool-mb", required_argument, NULL, 'S'},
                                             {"edge-only", no_argument, NULL, 'e'},
+                                            {"enforcer", required_argument, NULL, 'E'},
                                             {"guard", required_argument, NULL, 'g'},
                                             {"guard-bridge", required_argument, NULL, 'b'},
                                             {"trunk", required_argument, NULL, 'T'},
@@ -188,6 +209,28 @@ static int parse(int argc, char **argv, struct agent_options *o)
     if (optind != argc)
         return usage_error("unexpected argument", argv[optind]);
     return 0;
+}
+
+/* What there is to do where eBPF cannot go; never done by itself. */
+static void advise_nft(bool json, bool enough)
+{
+    CLEANUP(buf_done) struct buf why = BUF_INIT, said = BUF_INIT;
+    bool possible = enforce_nft_try(&why) == 0;
+    json_t *answer;
+
+    buf_escape(&said, buf_str(&why), why.size, MAX_WHY);
+    if (json) {
+        answer = json_pack("{s:b, s:s}", "present", possible, "why", buf_str(&said));
+        printf("], \"enough\": %s, \"nft\": ", enough ? "true" : "false");
+        (void)json_dumpf(answer, stdout, 0);
+        puts("}");
+        json_decref(answer);
+    } else if (!enough && possible) {
+        printf("It can by nftables, which checks names and ports but no programs and no users:\n"
+               "  enforcers: [nft] in the inventory, and suimitsu-agent run --enforcer nft\n");
+    } else if (!enough) {
+        printf("Nor by nftables: %s\n", buf_str(&said));
+    }
 }
 
 static int check(const struct agent_options *o)
@@ -220,10 +263,9 @@ static int check(const struct agent_options *o)
                                  : "no",
                    f->name, f->purpose, f->why[0] ? ": " : "", f->why);
     }
-    if (o->json)
-        printf("], \"enough\": %s}\n", enough ? "true" : "false");
-    else
-        printf(enough ? "This kernel can enforce.\n" : "This kernel cannot enforce.\n");
+    if (!o->json)
+        printf(enough ? "This kernel can enforce.\n" : "This kernel cannot enforce by eBPF.\n");
+    advise_nft(o->json, enough);
     return enough ? 0 : 1;
 }
 
@@ -237,18 +279,24 @@ static void edge_pin_dir_of(const struct agent_options *o, char path[256])
     (void)snprintf(path, 256, "/sys/fs/bpf/%s-edge", o->instance);
 }
 
-/* Both, or one of them; 'why' when there is none. */
+/* All, or some of them; 'why' when there is none. */
 static int detach_all(const struct agent_options *o, struct buf *why)
 {
-    CLEANUP(buf_done) struct buf ignored = BUF_INIT;
+    CLEANUP(buf_done) struct buf ignored = BUF_INIT, nft_why = BUF_INIT;
     char pin_dir[256], edge_dir[256];
-    int host, edge;
+    int host, edge, nft = enforce_nft_detach(&nft_why);
 
     pin_dir_of(o, pin_dir);
     edge_pin_dir_of(o, edge_dir);
     edge = edge_detach(edge_dir, &ignored);
     host = host_detach(pin_dir, why);
-    return host == 0 || edge == 0 ? 0 : host;
+    if (nft < 0 && nft != -ENOENT) {
+        buf_reset(why);
+        buf_printf(why, "the table of nftables stays: %s",
+                   nft_why.size ? buf_str(&nft_why) : strerror(-nft));
+        return nft;
+    }
+    return host == 0 || edge == 0 || nft == 0 ? 0 : host;
 }
 
 static int detach(const struct agent_options *o)
@@ -279,27 +327,32 @@ static int run(const struct agent_options *o)
                                 .run_dir = o->run_dir,
                                 .program_file = o->program_file,
                                 .flows_file = o->flows_file,
-                                .net_fd = -1};
+                                .net_fd = -1,
+                                .lock_fd = -1};
     const char *top = cgroup_root(root);
 
     if (geteuid() != 0) {
         fprintf(stderr, "suimitsu-agent: run needs root, or the unit's capabilities\n");
         return 5;
     }
-    if (!top) {
+    if (!top && !o->nft) {
         fprintf(stderr, "suimitsu-agent: no cgroup v2 is mounted; mount one: "
                         "mount -t cgroup2 none /sys/fs/cgroup\n");
         return 1;
     }
     if (o->program_file && o->controller)
         return usage_error("--program is for running without --controller", NULL);
+    if (o->nft && o->edge_only)
+        return usage_error("--edge-only leaves nothing for --enforcer nft", NULL);
     pin_dir_of(o, pin_dir);
-    e.host = (struct host_options){.pin_dir = pin_dir,
-                                   .cgroup = o->cgroup ? o->cgroup : top,
-                                   .cgroup_is_root = !o->cgroup || strcmp(o->cgroup, top) == 0,
-                                   .max_entries = o->max_entries};
+    e.host =
+        (struct host_options){.pin_dir = pin_dir,
+                              .cgroup = o->cgroup ? o->cgroup : top,
+                              .cgroup_is_root = !o->cgroup || (top && strcmp(o->cgroup, top) == 0),
+                              .max_entries = o->max_entries};
     edge_pin_dir_of(o, edge_dir);
     e.edge_only = o->edge_only;
+    e.nft = o->nft;
     e.edge = (struct edge_options){.pin_dir = edge_dir,
                                    .max_entries = o->max_entries,
                                    .max_flows = EDGE_FLOWS,
@@ -326,7 +379,8 @@ int main(int argc, char **argv)
                               .state_dir = "/var/lib/suimitsu-agent",
                               .run_dir = "/run/suimitsu-agent",
                               .user = "nobody",
-                              .max_entries = PROGRAM_MAX_ENTRIES};
+                              .max_entries = PROGRAM_MAX_ENTRIES,
+                              .spool_mb = SPOOL_MB};
     const char *command = argc > 1 ? argv[1] : NULL;
     int r;
 

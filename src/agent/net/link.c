@@ -15,11 +15,9 @@
 
 enum {
     HANDSHAKE_MS = 10000,
-    IDLE_MS = 120000, /* The controller polls every few seconds. */
+    IDLE_MS = 45000, /* Four polls of the controller, and a half. */
     BACKOFF_MIN_MS = 1000,
     BACKOFF_MAX_MS = 30000,
-    BATCH_MS = 500,
-    BATCH_FLOWS = 512,
     MAX_OUT = 16 << 20,
     SEND_WAIT_MS = 5000, /* For the other half, which never waits for us. */
 };
@@ -131,16 +129,6 @@ static void take_trust(struct link *n, const struct agent_trust *t)
 
 static void send_hello(struct link *n, uint64_t running);
 
-static void send_flows(struct link *n)
-{
-    CLEANUP(agent_message_freep) struct agent_message *m = TAKE_PTR(n->flows);
-
-    n->flows_room = 0;
-    timer_stop(n->batch);
-    if (m)
-        link_say(n, m);
-}
-
 static void take_control(struct link *n, const struct agent_control *c)
 {
     uint32_t nothing = 0;
@@ -151,7 +139,7 @@ static void take_control(struct link *n, const struct agent_control *c)
     }
     switch (c->verb) {
     case AGENT_VERB_REPORT:
-        send_flows(n);
+        (void)link_pass(n, IPC_REPORT, &nothing, sizeof(nothing));
         break;
     case AGENT_VERB_VERIFY:
         for (uint32_t i = 0; i < c->count; i++)
@@ -186,6 +174,7 @@ static void take_certificate(struct link *n, char *chain)
     n->net->identity.chain_pem = xstrdup(chain);
     n->net->identity.not_before_s = next.not_before_s;
     n->net->identity.not_after_s = next.not_after_s;
+    n->net->n_certificates++;
     log_info("certificate renewed");
 }
 
@@ -234,6 +223,9 @@ static void on_message(struct channel *c, const void *data, size_t size, void *u
         if (link_is_own(n))
             ports_take(n->net, &m->ports);
         break;
+    case AGENT_FLOWS_ACK:
+        telling_acknowledged(n, &m->flows_ack);
+        break;
     case AGENT_ENROLLED:
     case AGENT_HELLO:
     case AGENT_ACK:
@@ -270,10 +262,11 @@ static void send_hello(struct link *n, uint64_t running)
     (void)snprintf(m->hello.guards, sizeof(m->hello.guards), "%s", n->port.endpoint);
     (void)snprintf(m->hello.software, sizeof(m->hello.software), "suimitsu-agent %s",
                    SUIMITSU_VERSION);
-    if (n->net->options.edge_only && link_is_own(n)) {
+    if ((n->net->options.edge_only || n->net->options.nft) && link_is_own(n)) {
         m->hello.features = xcalloc(1, sizeof(*m->hello.features));
         m->hello.n_features = 1;
-        (void)snprintf(m->hello.features[0], sizeof(m->hello.features[0]), AGENT_EDGE_ONLY);
+        (void)snprintf(m->hello.features[0], sizeof(m->hello.features[0]), "%s",
+                       n->net->options.nft ? AGENT_NFT : AGENT_EDGE_ONLY);
     }
     if (uname(&kernel) == 0)
         (void)snprintf(m->hello.kernel, sizeof(m->hello.kernel), "%s", kernel.release);
@@ -285,11 +278,13 @@ static void on_open(struct channel *c, void *user)
 {
     struct link *n = user;
 
-    log_info("%s: connected to the controller at %s", link_endpoint(n), channel_address(c));
+    log_info("%s: connected to the controller at %s%s", link_endpoint(n), channel_address(c),
+             channel_peer(c)->is_resumed ? " (session resumed)" : "");
     n->open = true;
     n->backoff_ms = BACKOFF_MIN_MS;
     /* Without the program itself there is no base for deltas. */
     send_hello(n, n->held ? n->running : 0);
+    telling_connected(n);
 }
 
 static void on_closed(struct channel *c, const char *why, void *user)
@@ -311,6 +306,29 @@ static void on_closed(struct channel *c, const char *why, void *user)
     n->backoff_ms = n->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : n->backoff_ms * 2;
 }
 
+/* With the present certificate.  It is kept for as long as that is, and a ticket with it: after a
+ * cut the session is taken up again. */
+static int make_tls(struct link *n, const char **ret_what)
+{
+    const struct tls_options options = {.role = TLS_CLIENT,
+                                        .chain_pem = n->net->identity.chain_pem,
+                                        .key_pem = n->net->identity.key_pem,
+                                        .ca_pem = n->net->identity.ca_pem,
+                                        .peer_name = TLS_CONTROLLER_NAME};
+    int r;
+
+    if (n->tls && n->tls_of == n->net->n_certificates)
+        return 0;
+    tls_free(n->tls);
+    n->tls = NULL;
+    r = tls_new(&options, &n->tls, ret_what);
+    if (r < 0)
+        return r;
+    tls_keep_tickets(n->tls);
+    n->tls_of = n->net->n_certificates;
+    return 0;
+}
+
 static void connect_now(void *user)
 {
     const struct channel_options options = {.peek = frame_peek,
@@ -321,17 +339,9 @@ static void connect_now(void *user)
     struct link *n = user;
     const struct channel_handlers handlers = {
         .open = on_open, .message = on_message, .closed = on_closed, .user = n};
-    const struct tls_options tls = {.role = TLS_CLIENT,
-                                    .chain_pem = n->net->identity.chain_pem,
-                                    .key_pem = n->net->identity.key_pem,
-                                    .ca_pem = n->net->identity.ca_pem,
-                                    .peer_name = TLS_CONTROLLER_NAME};
     const char *what = "";
-    int r;
+    int r = make_tls(n, &what);
 
-    tls_free(n->tls); /* The certificate may have been renewed. */
-    n->tls = NULL;
-    r = tls_new(&tls, &n->tls, &what);
     if (r == 0)
         r = channel_connect(n->net->loop, n->tls, n->net->options.address, n->net->options.port,
                             &options, &handlers, &n->channel);
@@ -386,52 +396,6 @@ void link_take_ack(struct link *n, const struct ipc_ack *a)
     link_say(n, m);
 }
 
-void link_take_flow(struct link *n, const struct ipc_flow *f)
-{
-    struct agent_flow *to;
-
-    if (!n->open) {
-        n->lost_records++;
-        return;
-    }
-    if (!n->flows) {
-        n->flows = agent_message_new(AGENT_FLOWS);
-        (void)snprintf(n->flows->flows.endpoint, sizeof(n->flows->flows.endpoint), "%s",
-                       link_endpoint(n));
-        n->flows->flows.sequence = ++n->flows_sequence;
-        timer_start(n->batch, BATCH_MS);
-    }
-    n->flows->flows.lost_records = n->lost_records;
-    GROW(n->flows->flows.flows, n->flows->flows.n_flows, n->flows_room);
-    to = &n->flows->flows.flows[n->flows->flows.n_flows++];
-    *to = (struct agent_flow){.remote = f->remote,
-                              .remote_identity = f->identity,
-                              .port = f->port,
-                              .protocol = f->protocol,
-                              .direction = f->direction,
-                              .verdict = f->verdict,
-                              .layer = f->layer,
-                              .enforced = f->verdict != VERDICT_WOULD_DENY,
-                              .rule = f->rule,
-                              .uid = f->uid,
-                              .revision = f->revision,
-                              .first_ms = f->first_ms,
-                              .last_ms = f->last_ms,
-                              .count = f->count,
-                              .bytes_out = f->bytes_out,
-                              .bytes_in = f->bytes_in};
-    (void)snprintf(to->process, sizeof(to->process), "%s", f->process);
-    (void)snprintf(to->script, sizeof(to->script), "%s", f->script);
-    (void)snprintf(to->user, sizeof(to->user), "%s", f->user);
-    if (n->flows->flows.n_flows == BATCH_FLOWS)
-        send_flows(n);
-}
-
-static void batch_is_old(void *user)
-{
-    send_flows(user);
-}
-
 /* enum enforcer_notice, in its order; agent/net does not see the enforcers. */
 static uint32_t notice_kind(uint32_t kind)
 {
@@ -484,7 +448,6 @@ struct link *link_new(struct net *net, uint32_t seat)
     n->seat = seat;
     n->backoff_ms = BACKOFF_MIN_MS;
     n->retry = timer_new(net->loop, connect_now, n);
-    n->batch = timer_new(net->loop, batch_is_old, n);
     timer_start(n->retry, 1);
     net->links[seat] = n;
     return n;
@@ -495,11 +458,11 @@ void link_free(struct link *n)
     if (!n)
         return;
     n->net->links[n->seat] = NULL;
+    n->open = false;
+    telling_end(n);
     channel_free(n->channel);
     tls_free(n->tls);
     timer_free(n->retry);
-    timer_free(n->batch);
-    agent_message_free(n->flows);
     program_free(n->held);
     program_free(n->passed);
     free(n);

@@ -3,6 +3,7 @@
 #include "agent/net/net.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
@@ -10,6 +11,7 @@
 
 #include "agent/net/internal.h"
 #include "base/log.h"
+#include "sys/clock.h"
 #include "sys/privilege.h"
 
 enum { MESSAGES_A_ROUND = 256, RENEW_CHECK_MS = 60000 };
@@ -19,7 +21,7 @@ static void renew_in_time(void *user)
 {
     CLEANUP(agent_message_freep) struct agent_message *m = NULL;
     struct net *n = user;
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = clock_unix_s();
     int64_t life = n->identity.not_after_s - n->identity.not_before_s;
 
     timer_start(n->renew, life < 600 ? 1000 : RENEW_CHECK_MS);
@@ -31,6 +33,14 @@ static void renew_in_time(void *user)
         return;
     n->renewing = true;
     link_say(n->links[0], m);
+}
+
+static uint64_t number_in(const struct ipc_piece *message)
+{
+    uint64_t n;
+
+    memcpy(&n, message, sizeof(n));
+    return n;
 }
 
 static void ipc_ready(int fd, void *user)
@@ -55,6 +65,12 @@ static void ipc_ready(int fd, void *user)
             link_take_ack(n, (const struct ipc_ack *)net->message);
         else if (kind == IPC_FLOW)
             link_take_flow(n, (const struct ipc_flow *)net->message);
+        else if (kind == IPC_LOST)
+            link_take_lost(n, number_in(net->message));
+        else if (kind == IPC_REPORTED)
+            telling_report(n);
+        else if (kind == IPC_END)
+            net->told_all = true;
         else if (kind == IPC_NOTICE)
             link_take_notice(n, (const struct ipc_notice *)net->message);
         else if (kind == IPC_STATUS)
@@ -73,87 +89,92 @@ static void on_signal(int signal, void *user)
     loop_stop(n->loop);
 }
 
-/* What libevent, OpenSSL and storing a certificate need. */
+/* What libevent, OpenSSL, and storing a certificate and flows need. */
+static const char *const allowed_calls[] = {"read",
+                                            "write",
+                                            "readv",
+                                            "writev",
+                                            "close",
+                                            "recvmsg",
+                                            "sendmsg",
+                                            "recvfrom",
+                                            "sendto",
+                                            "socket",
+                                            "connect",
+                                            "shutdown",
+                                            "getsockname",
+                                            "getpeername",
+                                            "getsockopt",
+                                            "setsockopt",
+                                            "bind",
+                                            "epoll_create1",
+                                            "epoll_ctl",
+                                            "epoll_wait",
+                                            "epoll_pwait",
+                                            "poll",
+                                            "ppoll",
+                                            "timerfd_create",
+                                            "timerfd_settime",
+                                            "eventfd2",
+                                            "pipe2",
+                                            "fcntl",
+                                            "ioctl",
+                                            "openat",
+                                            "fstat",
+                                            "newfstatat",
+                                            "lseek",
+                                            "rename",
+                                            "renameat",
+                                            "renameat2",
+                                            "fsync",
+                                            "unlink",
+                                            "mkdir",
+                                            "mkdirat",
+                                            "getdents64",
+                                            "ftruncate",
+                                            "pwrite64",
+                                            "unlinkat",
+                                            "fchmod",
+                                            "pread64",
+                                            "clock_gettime",
+                                            "clock_getres",
+                                            "gettimeofday",
+                                            "time",
+                                            "getrandom",
+                                            "futex",
+                                            "mmap",
+                                            "munmap",
+                                            "mprotect",
+                                            "mremap",
+                                            "madvise",
+                                            "brk",
+                                            "rt_sigaction",
+                                            "rt_sigprocmask",
+                                            "rt_sigreturn",
+                                            "sigaltstack",
+                                            "getpid",
+                                            "gettid",
+                                            "getuid",
+                                            "geteuid",
+                                            "getgid",
+                                            "getegid",
+                                            "uname",
+                                            "nanosleep",
+                                            "clock_nanosleep",
+                                            "restart_syscall",
+                                            "sched_yield",
+                                            "exit",
+                                            "exit_group",
+                                            "tgkill",
+                                            "getppid",
+                                            "prlimit64",
+                                            "sysinfo",
+                                            "rseq",
+                                            "set_robust_list"};
+
 static int restrict_calls(void)
 {
-    static const char *const allowed[] = {"read",
-                                          "write",
-                                          "readv",
-                                          "writev",
-                                          "close",
-                                          "recvmsg",
-                                          "sendmsg",
-                                          "recvfrom",
-                                          "sendto",
-                                          "socket",
-                                          "connect",
-                                          "shutdown",
-                                          "getsockname",
-                                          "getpeername",
-                                          "getsockopt",
-                                          "setsockopt",
-                                          "bind",
-                                          "epoll_create1",
-                                          "epoll_ctl",
-                                          "epoll_wait",
-                                          "epoll_pwait",
-                                          "poll",
-                                          "ppoll",
-                                          "timerfd_create",
-                                          "timerfd_settime",
-                                          "eventfd2",
-                                          "pipe2",
-                                          "fcntl",
-                                          "ioctl",
-                                          "openat",
-                                          "fstat",
-                                          "newfstatat",
-                                          "lseek",
-                                          "rename",
-                                          "renameat",
-                                          "renameat2",
-                                          "fsync",
-                                          "unlink",
-                                          "unlinkat",
-                                          "fchmod",
-                                          "pread64",
-                                          "clock_gettime",
-                                          "clock_getres",
-                                          "gettimeofday",
-                                          "time",
-                                          "getrandom",
-                                          "futex",
-                                          "mmap",
-                                          "munmap",
-                                          "mprotect",
-                                          "mremap",
-                                          "madvise",
-                                          "brk",
-                                          "rt_sigaction",
-                                          "rt_sigprocmask",
-                                          "rt_sigreturn",
-                                          "sigaltstack",
-                                          "getpid",
-                                          "gettid",
-                                          "getuid",
-                                          "geteuid",
-                                          "getgid",
-                                          "getegid",
-                                          "uname",
-                                          "nanosleep",
-                                          "clock_nanosleep",
-                                          "restart_syscall",
-                                          "sched_yield",
-                                          "exit",
-                                          "exit_group",
-                                          "tgkill",
-                                          "getppid",
-                                          "prlimit64",
-                                          "sysinfo",
-                                          "rseq",
-                                          "set_robust_list"};
-
-    return privilege_filter(allowed, ARRAY_SIZE(allowed));
+    return privilege_filter(allowed_calls, ARRAY_SIZE(allowed_calls));
 }
 
 static int prepare(struct net *n)
@@ -177,6 +198,15 @@ static int prepare(struct net *n)
     return r;
 }
 
+/* Whatever is still on its way from the other half. */
+static void take_the_rest(struct net *n)
+{
+    struct pollfd readable = {.fd = n->options.ipc_fd, .events = POLLIN};
+
+    while (!n->told_all && poll(&readable, 1, 0) == 1 && (readable.revents & POLLIN))
+        ipc_ready(n->options.ipc_fd, n);
+}
+
 static void net_done(struct net *n)
 {
     for (size_t i = 0; i < IPC_SEATS; i++)
@@ -196,12 +226,13 @@ int net_run(const struct net_options *options)
     if (prepare(&n) < 0)
         return 1;
     n.message = xcalloc(1, sizeof *n.message);
-    (void)link_new(&n, 0);
+    telling_begin(link_new(&n, 0));
     n.renew = timer_new(n.loop, renew_in_time, &n);
     n.ipc_watch = watch_new(n.loop, options->ipc_fd, ipc_ready, &n);
     loop_on_signal(n.loop, SIGTERM, on_signal, &n);
     loop_on_signal(n.loop, SIGINT, on_signal, &n);
     timer_start(n.renew, 1000);
     loop_run(n.loop);
+    take_the_rest(&n);
     return 0;
 }

@@ -20,7 +20,9 @@ struct net_options {
     uid_t uid;
     gid_t gid;
     int ipc_fd;
-    bool edge_only; /* The machine itself is not enforced, and wants no program. */
+    uint64_t spool_bytes; /* For flows while the controller is away. */
+    bool edge_only;       /* The machine itself is not enforced, and wants no program. */
+    bool nft;             /* It is enforced by nftables. */
 };
 
 /* Drops privilege, then runs until the other half is gone or SIGTERM.  Exit code. */

@@ -5,10 +5,11 @@
 
 static bool same_port(const struct agent_port *a, const struct agent_port *b)
 {
-    return strcmp(a->interface, b->interface) == 0 && a->n_macs == b->n_macs &&
+    return strcmp(a->interface, b->interface) == 0 && strcmp(a->pair, b->pair) == 0 &&
+           a->n_macs == b->n_macs &&
            memcmp(a->macs, b->macs, a->n_macs * sizeof(a->macs[0])) == 0 &&
            a->open_before == b->open_before && a->dhcp_server == b->dhcp_server &&
-           a->router == b->router;
+           a->router == b->router && a->learn_dhcp == b->learn_dhcp && a->refusal == b->refusal;
 }
 
 static void announce_port(struct link *n)
@@ -16,10 +17,13 @@ static void announce_port(struct link *n)
     struct ipc_port p = {.n_macs = (uint32_t)n->port.n_macs,
                          .open_before = n->port.open_before,
                          .dhcp_server = n->port.dhcp_server,
-                         .router = n->port.router};
+                         .router = n->port.router,
+                         .learn_dhcp = n->port.learn_dhcp,
+                         .refusal = (uint32_t)n->port.refusal};
 
     memcpy(p.endpoint, n->port.endpoint, sizeof(p.endpoint));
     memcpy(p.interface, n->port.interface, sizeof(p.interface));
+    memcpy(p.pair, n->port.pair, sizeof(p.pair));
     memcpy(p.macs, n->port.macs, sizeof(p.macs));
     if (link_pass(n, IPC_PORT, &p, sizeof(p)) < 0)
         log_err("%s: the enforcing half does not take its port", n->port.endpoint);
@@ -48,6 +52,8 @@ static void put_port(struct net *net, const struct agent_port *port)
         n = link_new(net, seat);
     }
     n->port = *port;
+    if (!n->collect)
+        telling_begin(n);
     announce_port(n);
 }
 

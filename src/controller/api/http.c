@@ -2,10 +2,15 @@
 #include "controller/api/http.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/buf.h"
+#include "controller/api/idempotency.h"
+#include "controller/api/page.h"
+#include "sys/gzip.h"
 
 const char *http_method_name(enum http_method m)
 {
@@ -23,6 +28,9 @@ const char *http_status_text(int status)
         {200, "OK"},
         {201, "Created"},
         {202, "Accepted"},
+        {204, "No Content"},
+        {304, "Not Modified"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -31,7 +39,9 @@ const char *http_status_text(int status)
         {409, "Conflict"},
         {412, "Precondition Failed"},
         {413, "Content Too Large"},
+        {415, "Unsupported Media Type"},
         {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
         {429, "Too Many Requests"},
         {500, "Internal Server Error"},
         {503, "Service Unavailable"},
@@ -58,20 +68,40 @@ void http_ok(struct http_response *a, json_t *json)
     a->json = json ? json : json_object();
 }
 
-void http_problem(struct http_response *a, int status, const char *format, ...)
+__attribute__((format(printf, 3, 0))) static void problem(struct http_response *a, int status,
+                                                          const char *format, va_list args)
 {
     CLEANUP(buf_done) struct buf detail = BUF_INIT;
     CLEANUP(buf_done) struct buf escaped = BUF_INIT;
-    va_list args;
 
-    va_start(args, format);
     buf_vprintf(&detail, format, args);
-    va_end(args);
     buf_escape(&escaped, buf_str(&detail), detail.size, 2000);
     json_decref(a->json);
     a->status = status;
     a->json = json_pack("{s:s,s:s,s:i,s:s}", "type", "about:blank", "title",
                         http_status_text(status), "status", status, "detail", buf_str(&escaped));
+}
+
+void http_problem(struct http_response *a, int status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    problem(a, status, format, args);
+    va_end(args);
+}
+
+void http_problem_field(struct http_response *a, int status, const char *field, const char *fix,
+                        const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    problem(a, status, format, args);
+    va_end(args);
+    if (field[0])
+        (void)json_object_set_new(a->json, "field", json_string(field));
+    (void)json_object_set_new(a->json, "fix", json_string(fix));
 }
 
 void http_request_done(struct http_request *q)
@@ -87,6 +117,29 @@ void http_response_done(struct http_response *a)
 {
     json_decref(a->json);
     a->json = NULL;
+    buf_done(&a->text);
+    if (a->stream)
+        a->stream->free(a->stream);
+    a->stream = NULL;
+    for (size_t i = 0; i < a->n_extra; i++) {
+        free(a->extra[i].name);
+        free(a->extra[i].value);
+    }
+    a->n_extra = 0;
+}
+
+void http_header(struct http_response *a, const char *name, const char *format, ...)
+{
+    CLEANUP(buf_done) struct buf value = BUF_INIT;
+    va_list args;
+
+    if (a->n_extra == HTTP_MAX_EXTRA)
+        abort(); /* Our own bug. */
+    va_start(args, format);
+    buf_vprintf(&value, format, args);
+    va_end(args);
+    a->extra[a->n_extra].name = xstrdup(name);
+    a->extra[a->n_extra++].value = buf_take(&value);
 }
 
 static int hex(char c)
@@ -154,7 +207,7 @@ static bool path_matches(const char *pattern, const char *path, char param[HTTP_
         return strcmp(pattern, path) == 0;
     if (strncmp(pattern, path, head) != 0)
         return false;
-    len = strcspn(path + head, "/");
+    len = strchr(brace, '*') ? strlen(path + head) : strcspn(path + head, "/");
     if (strcmp(path + head + len, strchr(brace, '}') + 1) != 0)
         return false;
     value = decoded(path + head, len, false);
@@ -177,18 +230,122 @@ static bool query_known(const struct http_route *route, const char *name)
     return false;
 }
 
-static void run(const struct http_route *route, void *app, struct http_request *q,
-                struct http_response *a)
+/* Whether a session's request was made by our own pages: see http.h. */
+static bool is_our_own(const struct http_request *q)
 {
-    if (q->role == ROLE_NONE && route->role != ROLE_NONE) {
-        http_problem(a, 401, "this needs a token: Authorization: Bearer sma1....");
-        return;
+    static const char https[] = "https://";
+
+    if (q->fetch_site && strcmp(q->fetch_site, "same-origin") != 0)
+        return false;
+    return q->origin && q->host && strncmp(q->origin, https, strlen(https)) == 0 &&
+           strcasecmp(q->origin + strlen(https), q->host) == 0;
+}
+
+/* What a browser must not be talked into: see http.h. */
+static bool refuse_forged(const struct http_route *route, const struct http_request *q,
+                          struct http_response *a)
+{
+    bool is_safe = route->method == HTTP_METHOD_GET;
+
+    if (q->who->session[0] ? is_safe && !(route->need & RIGHT_MASK) : is_safe || !q->fetch_site)
+        return false;
+    if (is_safe ? !q->fetch_site || strcmp(q->fetch_site, "cross-site") != 0 : is_our_own(q))
+        return false;
+    http_problem(a, 403,
+                 "this request comes from another site, or does not say where it comes from: with "
+                 "a session, Origin must be https://%s",
+                 q->host ? q->host : "this host");
+    return true;
+}
+
+static bool refuse_role(const struct http_route *route, const struct http_request *q,
+                        struct http_response *a)
+{
+    unsigned right = route->need & RIGHT_MASK;
+    CLEANUP(buf_done) struct buf roles = BUF_INIT;
+
+    if (!right || who_may(q->who, right))
+        return false;
+    for (enum role role = ROLE_VIEWER; role < ROLE_COUNT; role++)
+        if (role_rights(role) & right)
+            buf_printf(&roles, "%s%s", roles.size ? ", " : "", role_name(role));
+    if (q->who->role == ROLE_NONE)
+        http_problem(a, 401, "this needs a login, or a token: Authorization: Bearer sma1....");
+    else
+        http_problem(a, 403, "this needs one of the roles %s; yours is %s", buf_str(&roles),
+                     role_name(q->who->role));
+    return true;
+}
+
+static bool refuse_scope(const struct http_route *route, http_within *within, void *app,
+                         const struct http_request *q, struct http_response *a)
+{
+    const struct scope *scope = &q->who->scope;
+
+    if (!(route->need & RIGHT_MASK) || !scope_is_set(scope) ||
+        (route->need & (SCOPE_FREE | SCOPE_WITHIN)))
+        return false;
+    if (!(route->need & SCOPE_PARAM)) {
+        http_problem(a, 403, "this is about the whole, and you are limited to %s=%s", scope->label,
+                     scope->value);
+        return true;
     }
-    if (q->role < route->role) {
-        http_problem(a, 403, "this needs the role %s; yours is %s", role_name(route->role),
-                     role_name(q->role));
-        return;
+    if (within && within(app, q->param, scope))
+        return false;
+    http_problem(a, 404, "no endpoint \"%s\" in the inventory", q->param);
+    return true;
+}
+
+/* Whether the body is what it says, so that the handler can read it. */
+static bool unpack_body(const struct http_route *route, struct http_request *q,
+                        struct buf *unpacked, struct http_response *a)
+{
+    bool takes_gzip = route->need & LARGE_BODY;
+    int r;
+
+    if (!q->content_encoding || strcasecmp(q->content_encoding, "identity") == 0 || q->is_again)
+        return true;
+    if (!takes_gzip || strcasecmp(q->content_encoding, "gzip") != 0) {
+        http_problem_field(a, 415, "Content-Encoding", takes_gzip ? "gzip, or none" : "none",
+                           "this resource does not take a body that is packed so");
+        http_header(a, "Accept-Encoding", takes_gzip ? "gzip" : "identity");
+        return false;
     }
+    r = gzip_unpack(q->body, q->body_size, HTTP_MAX_UNPACKED, unpacked);
+    if (r == -E2BIG)
+        http_problem(a, 413, "the body holds more than %d bytes", HTTP_MAX_UNPACKED);
+    else if (r < 0)
+        http_problem_field(a, 400, "Content-Encoding", "one whole gzip member (RFC 1952)",
+                           "the body cannot be unpacked");
+    if (r < 0)
+        return false;
+    q->body = buf_str(unpacked); /* As long as the handler runs. */
+    q->body_size = unpacked->size;
+    return true;
+}
+
+static void handle(const struct http_route *route, void *app, struct http_request *q,
+                   struct http_response *a)
+{
+    CLEANUP(buf_done) struct buf unpacked = BUF_INIT;
+    const char *body = q->body;
+    size_t body_size = q->body_size;
+
+    if (unpack_body(route, q, &unpacked, a))
+        route->handle(app, q, a);
+    q->body = body;
+    q->body_size = body_size;
+}
+
+static void run(const struct http_route *route, http_within *within, void *app,
+                struct http_request *q, struct http_response *a)
+{
+    struct page page = {.is_asked = false};
+    bool has_key;
+
+    if (refuse_role(route, q, a) || refuse_forged(route, q, a) ||
+        refuse_scope(route, within, app, q, a))
+        return;
     if (split_query(q) < 0) {
         http_problem(a, 400, "the query string cannot be read");
         return;
@@ -198,11 +355,25 @@ static void run(const struct http_route *route, void *app, struct http_request *
             http_problem(a, 400, "unknown query parameter \"%s\"", q->pairs[i].name);
             return;
         }
-    route->handle(app, q, a);
+    if (query_known(route, "limit") && !page_read(q, &page, a))
+        return;
+    /* Without a name there is nobody whose keys they were. */
+    has_key = route->method == HTTP_METHOD_POST && q->idempotency_key && q->idempotency &&
+              q->who->role != ROLE_NONE;
+    if (has_key && !q->is_again && idempotency_before(q->idempotency, q, q->now_s, a))
+        return;
+    if (has_key && !(route->need & SECRET_BODY))
+        idempotency_ride(q->idempotency, q);
+    handle(route, app, q, a);
+    if (has_key && !(route->need & SECRET_BODY))
+        idempotency_unride(q->idempotency, q);
+    if (has_key && a->status)
+        idempotency_after(q->idempotency, q, (route->need & SECRET_ANSWER) != 0, a);
+    page_cut(&page, a);
 }
 
-void http_dispatch(const struct http_route *routes, size_t n, void *app, struct http_request *q,
-                   struct http_response *a)
+void http_dispatch(const struct http_route *routes, size_t n, http_within *within, void *app,
+                   struct http_request *q, struct http_response *a)
 {
     bool path_known = false;
 
@@ -212,7 +383,7 @@ void http_dispatch(const struct http_route *routes, size_t n, void *app, struct 
         path_known = true;
         if (routes[i].method != q->method)
             continue;
-        run(&routes[i], app, q, a);
+        run(&routes[i], within, app, q, a);
         return;
     }
     if (path_known)

@@ -29,6 +29,9 @@ static json_t *parameters_of(const struct http_route *r)
         at += len;
         at += *at == ',';
     }
+    if (r->need & LARGE_BODY)
+        (void)json_array_append_new(
+            list, parameter("header", "Content-Encoding", 16, "gzip: the body is packed", 24));
     return list;
 }
 
@@ -38,14 +41,33 @@ static json_t *answer(const char *text, const char *type)
                      "type", "object");
 }
 
+/* The roles that have the right, as `x-roles`; everybody when none is needed. */
+static json_t *roles_of(const struct http_route *r)
+{
+    json_t *list = json_array();
+
+    for (enum role role = ROLE_VIEWER; role < ROLE_COUNT; role++)
+        if ((role_rights(role) & r->need & RIGHT_MASK) || !(r->need & RIGHT_MASK))
+            (void)json_array_append_new(list, json_string(role_name(role)));
+    return list;
+}
+
+static const char *scope_of(const struct http_route *r)
+{
+    if (!(r->need & RIGHT_MASK) || (r->need & SCOPE_FREE))
+        return "free";
+    return r->need & (SCOPE_WITHIN | SCOPE_PARAM) ? "within" : "refused";
+}
+
 static json_t *operation_of(const struct http_route *r)
 {
     json_t *responses = json_pack("{s:o,s:o}", "200", answer("done", "application/json"), "default",
                                   answer("a problem (RFC 9457)", "application/problem+json"));
-    json_t *o = json_pack("{s:s,s:s,s:o,s:o}", "summary", r->summary, "x-role", role_name(r->role),
-                          "parameters", parameters_of(r), "responses", responses);
+    json_t *o =
+        json_pack("{s:s,s:o,s:s,s:o,s:o}", "summary", r->summary, "x-roles", roles_of(r), "x-scope",
+                  scope_of(r), "parameters", parameters_of(r), "responses", responses);
 
-    if (r->role == ROLE_NONE)
+    if (!(r->need & RIGHT_MASK))
         (void)json_object_set_new(o, "security", json_array());
     if (r->body)
         (void)json_object_set_new(o, "requestBody",
@@ -63,6 +85,9 @@ json_t *openapi_of(const struct http_route *routes, size_t n)
         json_t *path = json_object_get(paths, routes[i].path);
         char method[8] = "";
 
+        if (strncmp(routes[i].path, "/ui", 3) == 0 || strcmp(routes[i].path, "/") == 0)
+            continue; /* Pages, no API. */
+
         for (size_t k = 0; http_method_name(routes[i].method)[k]; k++)
             method[k] = (char)tolower((unsigned char)http_method_name(routes[i].method)[k]);
         if (!path) {
@@ -71,9 +96,12 @@ json_t *openapi_of(const struct http_route *routes, size_t n)
         }
         (void)json_object_set_new(path, method, operation_of(&routes[i]));
     }
-    return json_pack("{s:s,s:{s:s,s:s,s:{s:s,s:s}},s:[{s:[]}],s:{s:{s:{s:s,s:s}}},s:o}", "openapi",
-                     "3.0.3", "info", "title", "Suimitsu controller", "version", "1", "license",
-                     "name", "Apache-2.0", "url", "https://www.apache.org/licenses/LICENSE-2.0",
-                     "security", "token", "components", "securitySchemes", "token", "type", "http",
-                     "scheme", "bearer", "paths", paths);
+    return json_pack("{s:s,s:{s:s,s:s,s:{s:s,s:s}},s:[{s:[]},{s:[]}],"
+                     "s:{s:{s:{s:s,s:s},s:{s:s,s:s,s:s}}},s:o}",
+                     "openapi", "3.0.3", "info", "title", "Suimitsu controller", "version", "1",
+                     "license", "name", "Apache-2.0", "url",
+                     "https://www.apache.org/licenses/LICENSE-2.0", "security", "token", "session",
+                     "components", "securitySchemes", "token", "type", "http", "scheme", "bearer",
+                     "session", "type", "apiKey", "in", "cookie", "name", "__Host-suimitsu",
+                     "paths", paths);
 }

@@ -13,11 +13,21 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/buf.h"
+#include "controller/api/streams.h"
+#include "sys/clock.h"
 
-enum { WAKE_MS = 100, RETRY_MS = 1000 };
+enum { WAKE_MS = 100, RETRY_MS = 1000, SWEEP_MS = 1000 };
+
+static const char cookie_name[] = SERVER_COOKIE "=";
+
+struct connection { /* One of HTTPS, as long as its TLS session. */
+    struct server *server;
+    struct bufferevent *stream;
+    uint64_t deadline_ms; /* Of the next whole request; 0: one is being answered. */
+    struct connection *next, **at;
+};
 
 struct waiting {
     struct server *server;
@@ -25,6 +35,7 @@ struct waiting {
     uint64_t until_ms;
     bool by_unix;
     struct waiting *next;
+    struct http_job job;
 };
 
 struct server {
@@ -32,42 +43,114 @@ struct server {
     struct server_options options;
     struct evhttp *https, *local;
     struct evconnlistener *listener;
+    struct connection *connections;
     size_t n_connections;
     struct waiting *waiting;
     size_t n_waiting;
-    struct timer *retry;
+    struct streams *streams;
+    uint64_t answers[6]; /* By class of status. */
+    struct timer *retry, *sweeper;
 };
 
-static int session_index = -1; /* OpenSSL's slot for the server that a session belongs to. */
+static int session_index = -1; /* OpenSSL's slot for the connection that a session belongs to. */
 
-static void session_gone(void *parent, void *server, CRYPTO_EX_DATA *data, int index, long l,
+static void session_gone(void *parent, void *connection, CRYPTO_EX_DATA *data, int index, long l,
                          void *p)
 {
-    struct server *s = server;
+    struct connection *c = connection;
 
     (void)parent;
     (void)data;
     (void)index;
     (void)l;
     (void)p;
-    if (!s)
+    if (!c)
         return;
-    s->n_connections--;
-    if (s->listener)
-        (void)evconnlistener_enable(s->listener);
+    c->server->n_connections--;
+    if (c->server->listener)
+        (void)evconnlistener_enable(c->server->listener);
+    *c->at = c->next;
+    if (c->next)
+        c->next->at = c->at;
+    free(c);
+}
+
+/* evhttp owns the connection, and ends it when it sees its end. */
+static void hang_up(struct connection *c)
+{
+    int fd = bufferevent_getfd(c->stream);
+
+    c->deadline_ms = UINT64_MAX;
+    if (fd >= 0)
+        (void)shutdown(fd, SHUT_RDWR); /* It may be gone already. */
+}
+
+/* Whoever keeps us waiting longest, for a request or for its rest, makes room for somebody new.
+ * False: all are being answered. */
+static bool make_room(struct server *s)
+{
+    struct connection *oldest = NULL;
+
+    for (struct connection *c = s->connections; c; c = c->next)
+        if (c->deadline_ms && c->deadline_ms != UINT64_MAX &&
+            (!oldest || c->deadline_ms < oldest->deadline_ms))
+            oldest = c;
+    if (oldest)
+        hang_up(oldest);
+    return oldest != NULL;
 }
 
 static struct bufferevent *new_connection(struct event_base *base, void *server)
 {
     struct server *s = server;
     SSL *session = tls_session(s->options.tls);
+    struct connection *c = xcalloc(1, sizeof(*c));
 
-    if (SSL_set_ex_data(session, session_index, s) != 1)
-        abort(); /* Out of memory. */
-    if (++s->n_connections >= SERVER_MAX_CONNECTIONS && s->listener)
+    if (s->n_connections >= SERVER_MAX_CONNECTIONS && !make_room(s) && s->listener)
         (void)evconnlistener_disable(s->listener); /* The others wait in the kernel's queue. */
-    return bufferevent_openssl_socket_new(base, -1, session, BUFFEREVENT_SSL_ACCEPTING,
-                                          BEV_OPT_CLOSE_ON_FREE);
+    c->server = s;
+    c->deadline_ms = loop_now_ms() + (uint64_t)SERVER_REQUEST_S * 1000;
+    c->next = s->connections;
+    c->at = &s->connections;
+    if (c->next)
+        c->next->at = &c->next;
+    s->connections = c;
+    s->n_connections++;
+    if (SSL_set_ex_data(session, session_index, c) != 1)
+        abort(); /* Out of memory. */
+    c->stream = bufferevent_openssl_socket_new(base, -1, session, BUFFEREVENT_SSL_ACCEPTING,
+                                               BEV_OPT_CLOSE_ON_FREE);
+    return c->stream;
+}
+
+/* One byte a minute is not a request: the whole of it has a deadline. */
+static void sweep(void *server)
+{
+    struct server *s = server;
+    uint64_t now_ms = loop_now_ms();
+
+    for (struct connection *c = s->connections; c; c = c->next)
+        if (c->deadline_ms && c->deadline_ms < now_ms)
+            hang_up(c);
+    timer_start(s->sweeper, SWEEP_MS);
+}
+
+static void set_deadline(struct evhttp_request *r, uint64_t deadline_ms)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(r);
+    SSL *session = connection
+                       ? bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(connection))
+                       : NULL;
+    struct connection *c = session ? SSL_get_ex_data(session, session_index) : NULL;
+
+    if (c && c->deadline_ms != UINT64_MAX)
+        c->deadline_ms = deadline_ms;
+}
+
+static void answered(struct evhttp_request *r, void *unused)
+{
+    (void)unused;
+    set_deadline(r, loop_now_ms() + (uint64_t)SERVER_TIMEOUT_S * 1000);
 }
 
 static const char *header(struct evhttp_request *r, const char *name)
@@ -75,24 +158,51 @@ static const char *header(struct evhttp_request *r, const char *name)
     return evhttp_find_header(evhttp_request_get_input_headers(r), name);
 }
 
-static enum role who_is_it(struct server *s, struct evhttp_request *r, bool by_unix, char *actor,
-                           size_t size)
+/* The value of our cookie among others; "": none. */
+static void find_cookie(const char *cookies, char *value, size_t size)
 {
+    value[0] = 0;
+    while (cookies && *cookies) {
+        size_t len = strcspn(cookies, ";"), name_len = strlen(cookie_name);
+
+        if (strncmp(cookies, cookie_name, name_len) == 0 && len - name_len < size) {
+            memcpy(value, cookies + name_len, len - name_len);
+            value[len - name_len] = 0;
+            return;
+        }
+        cookies += len;
+        cookies += strspn(cookies, "; ");
+    }
+}
+
+static void who_is_it(struct server *s, struct evhttp_request *r, bool by_unix, struct who *w)
+{
+    struct evhttp_connection *connection = evhttp_request_get_connection(r);
     const char *authorization = header(r, "Authorization");
+    char cookie[WHO_SESSION_SIZE], *address = NULL;
     struct ucred peer = {.uid = (uid_t)-1};
     socklen_t len = sizeof(peer);
-    int fd;
+    uint16_t port;
 
     if (!by_unix) {
-        if (!authorization || strncmp(authorization, "Bearer ", 7) != 0)
-            return ROLE_NONE;
-        return s->options.authenticate(s->options.app, authorization + 7, actor, size);
+        evhttp_connection_get_peer(connection, &address, &port);
+        (void)snprintf(w->address, sizeof(w->address), "%s", address ? address : "");
+        find_cookie(header(r, "Cookie"), cookie, sizeof(cookie));
+        if (authorization)
+            s->options.authenticate(
+                s->options.app, strncmp(authorization, "Bearer ", 7) == 0 ? authorization + 7 : "",
+                NULL, w);
+        else if (cookie[0])
+            s->options.authenticate(s->options.app, NULL, cookie, w);
+        return;
     }
-    fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r)));
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.uid != 0)
-        return ROLE_NONE;
-    (void)snprintf(actor, size, "root (unix socket)");
-    return ROLE_ADMIN;
+    if (getsockopt(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), SOL_SOCKET,
+                   SO_PEERCRED, &peer, &len) < 0 ||
+        peer.uid != 0)
+        return;
+    (void)snprintf(w->actor, sizeof(w->actor), "root (unix socket)");
+    w->role = ROLE_ADMIN;
+    w->is_root = true;
 }
 
 static int method_of(struct evhttp_request *r, enum http_method *ret_m)
@@ -112,56 +222,137 @@ static int method_of(struct evhttp_request *r, enum http_method *ret_m)
     return 0;
 }
 
-static void reply(struct evhttp_request *r, const struct http_response *a)
+static void add_headers(struct evhttp_request *r, const struct http_response *a)
 {
-    struct evkeyvalq *headers = evhttp_request_get_output_headers(r);
-    CLEANUP(free_voidp) char *text = json_dumps(a->json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    struct evbuffer *out = evbuffer_new();
+    struct evkeyvalq *h = evhttp_request_get_output_headers(r);
+    static const char *const always[][2] = {
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Frame-Options", "DENY"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+    };
+    bool is_cacheable = false;
 
-    if (!out || !text)
+    for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+        (void)evhttp_add_header(h, always[i][0], always[i][1]);
+    for (size_t i = 0; i < a->n_extra; i++) {
+        is_cacheable = is_cacheable || strcmp(a->extra[i].name, "Cache-Control") == 0;
+        (void)evhttp_add_header(h, a->extra[i].name, a->extra[i].value);
+    }
+    if (!is_cacheable)
+        (void)evhttp_add_header(h, "Cache-Control", "no-store");
+    (void)evhttp_add_header(h, "Content-Security-Policy",
+                            a->csp ? a->csp : "default-src 'none'; frame-ancestors 'none'");
+    if (a->status == 401)
+        (void)evhttp_add_header(h, "WWW-Authenticate", "Bearer");
+    if (a->etag[0])
+        (void)evhttp_add_header(h, "ETag", a->etag);
+    if (a->json)
+        (void)evhttp_add_header(h, "Content-Type",
+                                a->status < 400 ? "application/json" : "application/problem+json");
+    else if (a->type)
+        (void)evhttp_add_header(h, "Content-Type", a->type);
+}
+
+static void add_body(struct evbuffer *out, const struct http_response *a)
+{
+    CLEANUP(free_voidp) char *text = NULL;
+
+    if (!a->json) {
+        (void)evbuffer_add(out, a->text.size ? a->text.data : a->bytes,
+                           a->text.size ? a->text.size : a->bytes_size);
+        return;
+    }
+    text = json_dumps(a->json, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    if (!text)
         abort(); /* Out of memory. */
     (void)evbuffer_add_printf(out, "%s\n", text);
-    (void)evhttp_add_header(headers, "Content-Type",
-                            a->status < 400 ? "application/json" : "application/problem+json");
-    (void)evhttp_add_header(headers, "Cache-Control", "no-store");
-    (void)evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-    (void)evhttp_add_header(headers, "X-Frame-Options", "DENY");
-    (void)evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'");
-    if (a->status == 401)
-        (void)evhttp_add_header(headers, "WWW-Authenticate", "Bearer");
-    if (a->etag[0])
-        (void)evhttp_add_header(headers, "ETag", a->etag);
+}
+
+static void reply(struct server *s, struct evhttp_request *r, struct http_response *a)
+{
+    struct evbuffer *out;
+
+    if (a->stream && !streams_have_room(s->streams, a->stream->owner)) {
+        a->stream->free(a->stream);
+        a->stream = NULL;
+        http_problem(a, 503, "%d streams are open already, or %d of yours; close one", STREAMS_MAX,
+                     STREAMS_EACH);
+        http_header(a, "Retry-After", "30");
+    }
+    s->answers[a->status / 100 % 6]++;
+    add_headers(r, a);
+    if (a->stream) {
+        streams_add(s->streams, r, TAKE_PTR(a->stream));
+        return;
+    }
+    out = evbuffer_new();
+    if (!out)
+        abort(); /* Out of memory. */
+    add_body(out, a);
     evhttp_send_reply(r, a->status, http_status_text(a->status), out);
     evbuffer_free(out);
 }
 
-/* True when it has been answered. */
-static bool attempt(struct server *s, struct evhttp_request *r, bool by_unix, bool last_chance)
+static void job_done(struct http_job *job)
 {
-    CLEANUP(http_request_done) struct http_request q = {.last_chance = last_chance};
+    if (job->free)
+        job->free(job->data);
+    *job = (struct http_job){.data = NULL};
+}
+
+static void read_headers(struct evhttp_request *r, struct http_request *q)
+{
+    q->content_encoding = header(r, "Content-Encoding");
+    q->if_match = header(r, "If-Match");
+    q->if_none_match = header(r, "If-None-Match");
+    q->origin = header(r, "Origin");
+    q->host = header(r, "Host");
+    q->fetch_site = header(r, "Sec-Fetch-Site");
+    q->accept_encoding = header(r, "Accept-Encoding");
+    q->last_event_id = header(r, "Last-Event-ID");
+    q->idempotency_key = header(r, "Idempotency-Key");
+}
+
+/* True when it has been answered. */
+static bool attempt(struct server *s, struct evhttp_request *r, bool by_unix, bool is_again,
+                    bool last_chance, struct http_job *job)
+{
+    CLEANUP(http_request_done)
+    struct http_request q = {.last_chance = last_chance,
+                             .is_again = is_again,
+                             .idempotency = s->options.idempotency,
+                             .now_s = clock_unix_s(),
+                             .job = job};
     CLEANUP(http_response_done) struct http_response a = {.status = 500};
     CLEANUP(buf_done) struct buf body = BUF_INIT;
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(r);
     struct evbuffer *in = evhttp_request_get_input_buffer(r);
     size_t size = evbuffer_get_length(in);
-    char actor[160] = "";
+    struct who who = {.role = ROLE_NONE};
 
     buf_add(&body, size ? (const void *)evbuffer_pullup(in, -1) : "", size);
     q.path = uri && evhttp_uri_get_path(uri) ? evhttp_uri_get_path(uri) : "";
     q.query = uri ? evhttp_uri_get_query(uri) : NULL;
-    q.if_match = header(r, "If-Match");
     q.body = buf_str(&body);
     q.body_size = body.size;
-    q.actor = actor;
+    q.who = &who;
+    read_headers(r, &q);
     if (method_of(r, &q.method) < 0) {
         http_problem(&a, 405, "this method is not known here");
     } else {
-        q.role = who_is_it(s, r, by_unix, actor, sizeof(actor));
-        http_dispatch(s->options.routes, s->options.n_routes, s->options.app, &q, &a);
+        who_is_it(s, r, by_unix, &who);
+        http_dispatch(s->options.routes, s->options.n_routes, s->options.within, s->options.app, &q,
+                      &a);
     }
     if (a.status == 0 && !last_chance)
         return false;
-    reply(r, &a);
+    if (a.status == 0)
+        http_problem(&a, 503, "this takes too long now; try again");
+    reply(s, r, &a);
+    if (body.size)
+        explicit_bzero(body.data, body.size); /* Passwords come in bodies. */
     return true;
 }
 
@@ -173,13 +364,21 @@ static void connection_gone(struct evhttp_connection *connection, void *waiting)
     w->request = NULL;
 }
 
-static void wait_for(struct server *s, struct evhttp_request *r, bool by_unix)
+static void drop_waiting(struct waiting *w)
+{
+    w->server->n_waiting--;
+    job_done(&w->job);
+    free(w);
+}
+
+static void wait_for(struct server *s, struct evhttp_request *r, bool by_unix, struct http_job job)
 {
     struct waiting *w = xcalloc(1, sizeof(*w));
 
     w->server = s;
     w->request = r;
     w->by_unix = by_unix;
+    w->job = job;
     w->until_ms = loop_now_ms() + (uint64_t)HTTP_MAX_WAIT_S * 1000;
     w->next = s->waiting;
     s->waiting = w;
@@ -192,9 +391,14 @@ static void wait_for(struct server *s, struct evhttp_request *r, bool by_unix)
 static void handle(struct server *s, struct evhttp_request *r, bool by_unix)
 {
     bool room = s->n_waiting < SERVER_MAX_WAITING;
+    struct http_job job = {.data = NULL};
 
-    if (!attempt(s, r, by_unix, !room))
-        wait_for(s, r, by_unix);
+    set_deadline(r, 0);
+    evhttp_request_set_on_complete_cb(r, answered, NULL);
+    if (attempt(s, r, by_unix, false, !room, &job))
+        job_done(&job);
+    else
+        wait_for(s, r, by_unix, job);
 }
 
 static void handle_https(struct evhttp_request *r, void *server)
@@ -218,10 +422,9 @@ static void retry_all(void *server)
 
         if (r)
             evhttp_connection_set_closecb(evhttp_request_get_connection(r), NULL, NULL);
-        if (!r || attempt(s, r, w->by_unix, loop_now_ms() >= w->until_ms)) {
+        if (!r || attempt(s, r, w->by_unix, true, loop_now_ms() >= w->until_ms, &w->job)) {
             *at = w->next;
-            s->n_waiting--;
-            free(w);
+            drop_waiting(w);
         } else {
             evhttp_connection_set_closecb(evhttp_request_get_connection(r), connection_gone, w);
             at = &w->next;
@@ -235,6 +438,28 @@ void server_wake(struct server *s)
 {
     if (s->waiting)
         timer_start(s->retry, WAKE_MS);
+    streams_wake(s->streams);
+}
+
+void server_wake_now(struct server *s)
+{
+    if (s->waiting)
+        timer_start(s->retry, 0);
+}
+
+size_t server_connections(const struct server *s)
+{
+    return s->n_connections;
+}
+
+size_t server_streams(const struct server *s)
+{
+    return streams_size(s->streams);
+}
+
+uint64_t server_answers(const struct server *s, unsigned status_class)
+{
+    return s->answers[status_class % ARRAY_SIZE(s->answers)];
 }
 
 static struct evhttp *new_http(struct server *s,
@@ -262,6 +487,9 @@ struct server *server_new(struct loop *l, const struct server_options *options)
     s->loop = l;
     s->options = *options;
     s->retry = timer_new(l, retry_all, s);
+    s->sweeper = timer_new(l, sweep, s);
+    timer_start(s->sweeper, SWEEP_MS);
+    s->streams = streams_new(l);
     s->https = new_http(s, handle_https);
     evhttp_set_bevcb(s->https, new_connection, s);
     s->local = new_http(s, handle_local);
@@ -279,11 +507,13 @@ void server_free(struct server *s)
         s->waiting = w->next;
         if (w->request)
             evhttp_connection_set_closecb(evhttp_request_get_connection(w->request), NULL, NULL);
-        free(w);
+        drop_waiting(w);
     }
+    streams_free(s->streams);
     evhttp_free(s->https);
     evhttp_free(s->local);
     timer_free(s->retry);
+    timer_free(s->sweeper);
     free(s);
 }
 

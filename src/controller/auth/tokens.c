@@ -10,18 +10,7 @@
 #include "controller/audit.h"
 #include "controller/json.h"
 
-enum { SECRET_BYTES = 32, KEY_SIZE = 64 };
-
-int role_parse(const char *name, enum role *ret_role)
-{
-    if (strcmp(name, "viewer") == 0)
-        *ret_role = ROLE_VIEWER;
-    else if (strcmp(name, "admin") == 0)
-        *ret_role = ROLE_ADMIN;
-    else
-        return -EINVAL;
-    return 0;
-}
+enum { SECRET_BYTES = 32, KEY_SIZE = 64, FORGET_AT_ONCE = 1000 };
 
 static void random_hex(char *hex, size_t n_bytes)
 {
@@ -49,20 +38,39 @@ static void put_json(struct store_transaction *t, const char *key, const json_t 
     store_put(t, key, bytes, strlen(bytes));
 }
 
-static int refuse_too_many(struct store *s)
+/* Used ones are of stores that kept them. */
+static bool is_dead(const struct store_item *item, int64_t now_s)
+{
+    CLEANUP(json_decrefp) json_t *document = json_loadb(item->data, item->size, 0, NULL);
+
+    return json_is_true(json_object_get(document, "used")) ||
+           now_s >= (int64_t)json_uint(document, "expires");
+}
+
+/* At the limit, what has expired makes room. */
+static int make_room(struct store *s, struct store_transaction *t, int64_t now_s)
 {
     CLEANUP(store_list_done) struct store_list list = {.items = NULL};
     int r = store_list(s, "token/", NULL, false, TOKEN_MAX_LIVE, &list);
+    size_t n = 0;
 
-    return r < 0 ? r : list.n >= TOKEN_MAX_LIVE ? -E2BIG : 0;
+    if (r < 0 || list.n < TOKEN_MAX_LIVE)
+        return r;
+    for (size_t i = 0; i < list.n && n < FORGET_AT_ONCE; i++)
+        if (is_dead(&list.items[i], now_s)) {
+            store_delete(t, list.items[i].key);
+            n++;
+        }
+    return n ? 0 : -E2BIG;
 }
 
 static int add_token(struct store *s, const char *actor, json_t *document, const char *action,
-                     const char *what, char id[TOKEN_ID_SIZE], char secret[2 * SECRET_BYTES + 1])
+                     const char *what, int64_t now_s, char id[TOKEN_ID_SIZE],
+                     char secret[2 * SECRET_BYTES + 1])
 {
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
     char key[KEY_SIZE], hash[AUDIT_DIGEST_SIZE], object[PROGRAM_NAME_SIZE + 64];
-    int r = refuse_too_many(s);
+    int r = make_room(s, t, now_s);
 
     if (r < 0)
         return r;
@@ -85,11 +93,10 @@ int token_new_enroll(struct store *s, const char *actor, const char *endpoint, c
 {
     char id[TOKEN_ID_SIZE], secret[2 * SECRET_BYTES + 1];
     CLEANUP(json_decrefp)
-    json_t *document =
-        json_pack("{s:s,s:s,s:I,s:I,s:b}", "kind", "enroll", "endpoint", endpoint, "created",
-                  as_json(now_s), "expires", as_json(now_s + life_s), "used", 0);
-    int r =
-        document ? add_token(s, actor, document, "token.create", endpoint, id, secret) : -EINVAL;
+    json_t *document = json_pack("{s:s,s:s,s:I,s:I}", "kind", "enroll", "endpoint", endpoint,
+                                 "created", as_json(now_s), "expires", as_json(now_s + life_s));
+    int r = document ? add_token(s, actor, document, "token.create", endpoint, now_s, id, secret)
+                     : -EINVAL;
 
     if (r == 0)
         (void)snprintf(ret_token, TOKEN_SIZE, "smt1.%s.%s.%s", id, secret, ca_pin);
@@ -98,15 +105,22 @@ int token_new_enroll(struct store *s, const char *actor, const char *endpoint, c
 }
 
 int token_new_api(struct store *s, const char *actor, const char *name, enum role role,
-                  int64_t now_s, int64_t life_s, char ret_token[TOKEN_SIZE])
+                  const struct scope *scope, int64_t now_s, int64_t life_s,
+                  char ret_token[TOKEN_SIZE])
 {
     char id[TOKEN_ID_SIZE], secret[2 * SECRET_BYTES + 1];
     CLEANUP(json_decrefp)
     json_t *document =
         json_pack("{s:s,s:s,s:s,s:I,s:I}", "kind", "api", "name", name, "role", role_name(role),
                   "created", as_json(now_s), "expires", as_json(now_s + life_s));
-    int r = document ? add_token(s, actor, document, "token.create", name, id, secret) : -EINVAL;
+    int r;
 
+    if (document && scope_is_set(scope)) /* Neither is UTF-8 for sure. */
+        (void)json_object_set_new(document, "scope",
+                                  json_pack("{s:s}", scope->label, scope->value));
+    if (!document || (scope_is_set(scope) && !json_object_get(document, "scope")))
+        return -EINVAL;
+    r = add_token(s, actor, document, "token.create", name, now_s, id, secret);
     if (r == 0)
         (void)snprintf(ret_token, TOKEN_SIZE, "sma1.%s.%s", id, secret);
     OPENSSL_cleanse(secret, sizeof(secret));
@@ -179,7 +193,7 @@ int token_use(struct store *s, struct store_transaction *t, const char *token, i
     if (r < 0)
         return r;
     memcpy(ret_id, parts.id, TOKEN_ID_SIZE);
-    *ret_why = "unknown or revoked token, or wrong secret";
+    *ret_why = "unknown, used or revoked token, or wrong secret";
     r = find(s, &parts, "enroll", &document, &revision);
     if (r < 0)
         return r;
@@ -194,31 +208,57 @@ int token_use(struct store *s, struct store_transaction *t, const char *token, i
     if (now_s >= (int64_t)json_uint(document, "expires"))
         return -EACCES;
     store_expect(t, key_of(parts.id, key), revision);
-    (void)json_object_set_new(document, "used", json_true());
-    put_json(t, key, document);
+    store_delete(t, key);
     return 0;
 }
 
-int token_check_api(struct store *s, const char *token, int64_t now_s, enum role *ret_role,
-                    char ret_name[PROGRAM_NAME_SIZE])
+/* What a token's document says of its holder. */
+static int read_holder(const json_t *document, int64_t now_s, struct who *ret_who)
+{
+    struct scope *scope = &ret_who->scope;
+    json_t *value;
+    const char *label;
+    enum role role;
+
+    if (now_s >= (int64_t)json_uint(document, "expires") ||
+        role_parse(json_text(document, "role"), &role) < 0)
+        return -EACCES;
+    ret_who->role = role;
+    json_object_foreach(json_object_get(document, "scope"), label, value)
+    {
+        (void)snprintf(scope->label, sizeof(scope->label), "%s", label);
+        (void)snprintf(scope->value, sizeof(scope->value), "%s",
+                       json_is_string(value) ? json_string_value(value) : "");
+    }
+    (void)snprintf(ret_who->token, sizeof(ret_who->token), "%s", json_text(document, "id"));
+    (void)snprintf(ret_who->actor, sizeof(ret_who->actor), "token %s", json_text(document, "name"));
+    return 0;
+}
+
+int token_check_api(struct store *s, const char *token, int64_t now_s, struct who *ret_who)
 {
     CLEANUP(json_decrefp) json_t *document = NULL;
     struct parts parts;
     uint64_t revision;
-    const char *name;
     int r = split(token, "sma1.", &parts);
 
+    if (r == 0)
+        r = find(s, &parts, "api", &document, &revision);
+    return r < 0 ? r : read_holder(document, now_s, ret_who);
+}
+
+int token_look(struct store *s, const char *id, int64_t now_s, struct who *ret_who)
+{
+    CLEANUP(store_item_done) struct store_item item = {.key = NULL};
+    CLEANUP(json_decrefp) json_t *document = NULL;
+    char key[KEY_SIZE];
+    int r = store_get(s, key_of(id, key), &item);
+
     if (r < 0)
-        return r;
-    r = find(s, &parts, "api", &document, &revision);
-    if (r < 0)
-        return r;
-    name = json_text(document, "name");
-    if (now_s >= (int64_t)json_uint(document, "expires") || strlen(name) >= PROGRAM_NAME_SIZE ||
-        role_parse(json_text(document, "role"), ret_role) < 0)
-        return -EACCES;
-    memcpy(ret_name, name, strlen(name) + 1);
-    return 0;
+        return r == -ENOENT ? -EACCES : r;
+    document = json_loadb(item.data, item.size, 0, NULL);
+    return strcmp(json_text(document, "kind"), "api") == 0 ? read_holder(document, now_s, ret_who)
+                                                           : -EACCES;
 }
 
 int token_revoke(struct store *s, const char *actor, const char *id)

@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <openssl/rand.h>
+#include <stddef.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "controller/dist/internal.h"
-#include "core/delta.h"
+#include "sys/clock.h"
+#include "sys/tickets.h"
 #include "wire/frame.h"
 
 enum {
@@ -20,25 +21,46 @@ enum {
     IDLE_MS = 60000, /* Six polls. */
     CONTEND_MS = 3000,
     MAX_OUT = 96 << 20,
+    SPREAD_AT_ONCE = 1024, /* With 64 the last of a thousand heard later. */
+    TICKET_AGAIN_MS = TICKET_LIFE_S * 1000 / 3,
 };
 
-static uint64_t unix_s(void)
+/* Every change of a stage: counts and the index follow it. */
+static void set_stage(struct session *s, enum stage stage)
 {
-    return (uint64_t)time(NULL);
+    struct dist *d = s->dist;
+
+    if (s->stage == LIVE)
+        HASH_DELETE(hh, d->live[s->guards], s);
+    d->n_strangers += (stage == STRANGER) - (s->stage == STRANGER);
+    d->n_contending += (stage == CONTENDING) - (s->stage == CONTENDING);
+    s->stage = stage;
+    if (stage == LIVE)
+        HASH_ADD(hh, d->live[s->guards], endpoint, strlen(s->endpoint), s);
+    if (d->is_paused && d->n_strangers < DIST_MAX_STRANGERS) {
+        d->is_paused = false;
+        listener_pause(d->listener, false);
+    }
 }
 
 static void session_free(struct session *s)
 {
-    struct session **at = &s->dist->sessions;
+    struct dist *d = s->dist;
 
-    while (*at != s)
-        at = &(*at)->next;
-    *at = s->next;
-    s->dist->n_sessions--;
-    if (s->stage == STRANGER)
-        s->dist->n_strangers--;
+    set_stage(s, LEAVING);
+    if (d->spread_next == s)
+        d->spread_next = s->next;
+    *(s->before ? &s->before->next : &d->sessions) = s->next;
+    if (s->next)
+        s->next->before = s->before;
+    d->n_sessions--;
+    d->n_gone += s->told != 0;
+    turns_done(&d->turns, &s->turn); /* Others have its room at the next tick. */
     channel_free(s->channel);
     buf_done(&s->ports);
+    free(s->boot_id);
+    free(s->kernel);
+    free(s->software);
     json_decref(s->features);
     json_decref(s->status);
     free(s);
@@ -59,7 +81,7 @@ static void set_text(char *to, size_t size, const char *text)
     (void)snprintf(to, size, "%s", text);
 }
 
-static void refuse(struct session *s, enum agent_reason reason, const char *text)
+void dist_refuse(struct session *s, enum agent_reason reason, const char *text)
 {
     struct agent_message m = {.kind = AGENT_REFUSED, .refused = {.reason = reason}};
 
@@ -68,77 +90,8 @@ static void refuse(struct session *s, enum agent_reason reason, const char *text
     log_warn("agent %s at %s: refused: %s", s->endpoint[0] ? s->endpoint : "(stranger)",
              channel_address(s->channel), text);
     (void)say(s, &m); /* It may be gone already. */
-    if (s->stage == STRANGER)
-        s->dist->n_strangers--;
-    s->stage = LEAVING;
+    set_stage(s, LEAVING);
     channel_close(s->channel, text);
-}
-
-/* ---- programs ---- */
-
-static uint32_t confirm_left_s(const struct dist *d)
-{
-    const struct desired_head *h = desired_head(d->desired);
-    int64_t left = h->confirm_deadline_s - 1 - (int64_t)unix_s();
-
-    if (!h->confirm_revision)
-        return 0;
-    return left < 1 ? 1 : left > DESIRED_MAX_CONFIRM_S ? DESIRED_MAX_CONFIRM_S : (uint32_t)left;
-}
-
-/* What turns what it runs into the present program, when that is still known. */
-static struct delta *delta_for(struct session *s)
-{
-    struct delta *d = NULL;
-
-    if (!s->based_here || compiled_delta(desired_compiled(s->dist->desired), s->endpoint,
-                                         s->running_revision, &d) < 0)
-        return NULL;
-    return d;
-}
-
-static void send_program(struct session *s)
-{
-    const struct generation *g = desired_current(s->dist->desired);
-    CLEANUP(agent_message_freep) struct agent_message *m = NULL;
-    CLEANUP(program_freep) struct program *p = NULL;
-    struct delta *delta;
-    const char *what = "";
-    int r = 0;
-
-    delta = delta_for(s);
-    if (!delta)
-        r = compiled_program(desired_compiled(s->dist->desired), s->endpoint, &p, &what);
-    if (r == -ENOENT) {
-        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
-        return;
-    }
-    if (r < 0) {
-        (void)snprintf(s->last_result, sizeof(s->last_result), "not sent: %s", what);
-        log_err("agent %s: revision %" PRIu64 " not sent, it keeps %" PRIu64 ": %s", s->endpoint,
-                g->revision, s->running_revision, what);
-        s->refused_revision = g->revision;
-        return;
-    }
-    m = agent_message_new(delta ? AGENT_DELTA : AGENT_SNAPSHOT);
-    if (delta) {
-        m->delta =
-            (struct agent_delta){.delta = delta,
-                                 .confirm_s = confirm_left_s(s->dist),
-                                 .trust_sequence = desired_head(s->dist->desired)->trust_sequence};
-    } else {
-        m->snapshot = (struct agent_snapshot){.program = TAKE_PTR(p),
-                                              .confirm_s = confirm_left_s(s->dist),
-                                              .trust_sequence =
-                                                  desired_head(s->dist->desired)->trust_sequence};
-    }
-    r = say(s, m);
-    if (r == 0) {
-        s->sent_revision = g->revision;
-    } else if (r == -EMSGSIZE) {
-        s->refused_revision = g->revision;
-        set_text(s->last_result, sizeof(s->last_result), "not sent: larger than a frame");
-    }
 }
 
 static void say_confirmed(struct session *s, uint64_t revision)
@@ -148,35 +101,42 @@ static void say_confirmed(struct session *s, uint64_t revision)
     (void)say(s, &m); /* A lost one is repeated after the next greeting. */
 }
 
-static void bring_up_to_date(struct session *s)
-{
-    const struct generation *g = desired_current(s->dist->desired);
+/* ---- news ---- */
 
-    if (s->stage != LIVE || s->edge_only || s->sent_revision ||
-        s->running_revision == g->revision || s->refused_revision == g->revision)
+static void bring_news(struct session *s)
+{
+    const struct inventory *inventory = desired_current(s->dist->desired)->inventory;
+
+    if (s->stage == LIVE && s->guards &&
+        !ports_is_guard(s, inventory_endpoint(inventory, s->endpoint))) {
+        dist_refuse(s, AGENT_REASON_NOT_ME, "the inventory puts this endpoint elsewhere now");
         return;
-    send_program(s);
+    }
+    ports_tell(s);
+    sending_bring_up_to_date(s);
 }
 
-/* ---- news ---- */
+/* Some in each round of the loop: what they are sent leaves, and others are heard, meanwhile. */
+static void spread_news(void *user)
+{
+    struct dist *d = user;
+
+    for (size_t n = 0; d->spread_next && n < SPREAD_AT_ONCE; n++) {
+        struct session *s = d->spread_next;
+
+        d->spread_next = s->next;
+        bring_news(s);
+    }
+    if (d->spread_next)
+        timer_start(d->spreader, 0);
+}
 
 static void generation_changed(void *user)
 {
     struct dist *d = user;
-    struct session *next;
 
-    for (struct session *s = d->sessions; s; s = next) {
-        const struct inventory *inventory = desired_current(d->desired)->inventory;
-
-        next = s->next;
-        if (s->stage == LIVE && s->guards &&
-            !ports_is_guard(s, inventory_endpoint(inventory, s->endpoint))) {
-            refuse(s, AGENT_REASON_NOT_ME, "the inventory puts this endpoint elsewhere now");
-            continue;
-        }
-        ports_tell(s);
-        bring_up_to_date(s);
-    }
+    d->spread_next = d->sessions; /* Again from the first, if some wait for the one before. */
+    spread_news(d);
 }
 
 static void trust_changed(const struct trust_change *c, void *user)
@@ -212,16 +172,33 @@ static void confirmed(uint64_t revision, void *user)
 
 struct session *dist_live_session(struct dist *d, const char *endpoint, bool guards)
 {
-    for (struct session *s = d->sessions; s; s = s->next)
-        if (s->stage == LIVE && s->guards == guards && strcmp(s->endpoint, endpoint) == 0)
-            return s;
-    return NULL;
+    struct session *s;
+
+    HASH_FIND(hh, d->live[guards], endpoint, strlen(endpoint), s);
+    return s;
+}
+
+/* Leaves with what is said next. */
+static void give_ticket(struct session *s)
+{
+    s->ticket_ms = loop_now_ms();
+    channel_give_ticket(s->channel);
+}
+
+static bool ticket_is_good(void *user, const char *endpoint, const char *serial)
+{
+    const struct dist *d = user;
+
+    return inventory_endpoint(desired_current(d->desired)->inventory, endpoint) &&
+           d->hooks.certificate_is_newest(d->hooks.user, endpoint, serial);
 }
 
 static void ask_status(struct session *s)
 {
     struct agent_message m = {.kind = AGENT_STATUS_REQUEST};
 
+    if (s->stage == LIVE && loop_now_ms() >= s->ticket_ms + TICKET_AGAIN_MS)
+        give_ticket(s);
     if (RAND_bytes((unsigned char *)&s->nonce, sizeof(s->nonce)) != 1)
         abort();
     m.status_request = s->nonce;
@@ -230,15 +207,18 @@ static void ask_status(struct session *s)
 
 static void go_live(struct session *s)
 {
-    s->stage = LIVE;
+    set_stage(s, LIVE);
     (void)enforcer_step(&s->watch, ENFORCER_CONNECTED, loop_now_ms());
-    log_info("agent %s at %s: connected, running revision %" PRIu64, s->endpoint,
-             channel_address(s->channel), s->running_revision);
+    log_info("agent %s at %s: connected%s, running revision %" PRIu64, s->endpoint,
+             channel_address(s->channel),
+             channel_peer(s->channel)->is_resumed ? " again (session resumed)" : "",
+             s->running_revision);
+    give_ticket(s);
     if (s->running_revision && s->running_revision == desired_current(s->dist->desired)->revision &&
         !desired_head(s->dist->desired)->confirm_revision)
         say_confirmed(s, s->running_revision);
     ports_tell(s);
-    bring_up_to_date(s);
+    sending_bring_up_to_date(s);
 }
 
 /* Whom this connection is about; false: it was refused. */
@@ -249,33 +229,43 @@ static bool accept_endpoint(struct session *s, const struct agent_hello *h)
 
     if (strcmp(h->endpoint, s->agent) != 0) {
         s->dist->counts.foreign_reports++;
-        refuse(s, AGENT_REASON_NOT_ME, "the greeting names another endpoint than the certificate");
+        dist_refuse(s, AGENT_REASON_NOT_ME,
+                    "the greeting names another endpoint than the certificate");
         return false;
     }
     if (s->stage == LIVE && (strcmp(s->endpoint, wanted) != 0 || s->guards != !!h->guards[0])) {
-        refuse(s, AGENT_REASON_PROTOCOL, "a second greeting about another endpoint");
+        dist_refuse(s, AGENT_REASON_PROTOCOL, "a second greeting about another endpoint");
         return false;
     }
     if (!inventory_endpoint(inventory, wanted)) {
-        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
+        dist_refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT, "this endpoint is not in the inventory");
         return false;
     }
     if (h->guards[0] && !ports_is_guard(s, inventory_endpoint(inventory, wanted))) {
         s->dist->counts.foreign_reports++;
-        refuse(s, AGENT_REASON_NOT_ME, "the inventory puts that endpoint at no port of yours");
+        dist_refuse(s, AGENT_REASON_NOT_ME, "the inventory puts that endpoint at no port of yours");
         return false;
     }
     s->guards = h->guards[0] != 0;
     set_text(s->endpoint, sizeof(s->endpoint), wanted);
+    (void)snprintf(s->stream, sizeof(s->stream), "%s%s%s", s->guards ? s->agent : "",
+                   s->guards ? "/" : "", wanted);
     return true;
 }
 
-static void greet(struct session *s, struct agent_hello *h)
+/* In its own size: there are tens of thousands of them. */
+static void keep_text(char **to, const char *text)
+{
+    free(*to);
+    *to = xstrdup(text);
+}
+
+static void greet(struct session *s, const struct agent_hello *h)
 {
     struct session *older;
 
     if (h->version != AGENT_PROTOCOL_VERSION) {
-        refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
+        dist_refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
         return;
     }
     if (!accept_endpoint(s, h))
@@ -288,16 +278,16 @@ static void greet(struct session *s, struct agent_hello *h)
         s->edge_only = s->edge_only || strcmp(h->features[i], AGENT_EDGE_ONLY) == 0;
     }
     s->edge_only = s->edge_only && !s->guards;
-    s->hello = *h;
-    s->hello.features = NULL;
-    s->hello.n_features = 0;
+    keep_text(&s->boot_id, h->boot_id);
+    keep_text(&s->kernel, h->kernel);
+    keep_text(&s->software, h->software);
     s->running_revision = h->running_revision;
     s->trust_sequence = h->trust_sequence;
-    s->based_here = false;
-    s->sent_revision = 0;
+    s->based_here = held_is(s->dist, s->stream, h->running_revision);
+    sending_answered(s);
     s->refused_revision = 0;
     if (s->stage == LIVE) { /* A greeting again: RESYNC. */
-        bring_up_to_date(s);
+        sending_bring_up_to_date(s);
         return;
     }
     older = dist_live_session(s->dist, s->endpoint, s->guards);
@@ -305,7 +295,7 @@ static void greet(struct session *s, struct agent_hello *h)
         go_live(s);
         return;
     }
-    s->stage = CONTENDING;
+    set_stage(s, CONTENDING);
     s->contend_by_ms = loop_now_ms() + CONTEND_MS;
     ask_status(older);
 }
@@ -315,6 +305,8 @@ static void older_is_alive(struct session *older)
 {
     struct session *next;
 
+    if (!older->dist->n_contending)
+        return; /* As ever: nobody is looked at. */
     for (struct session *s = older->dist->sessions; s; s = next) {
         char detail[256];
 
@@ -324,11 +316,11 @@ static void older_is_alive(struct session *older)
             continue;
         (void)snprintf(detail, sizeof(detail),
                        "%s (boot %s) is refused: %s (boot %s) is connected with this identity",
-                       channel_address(s->channel), s->hello.boot_id,
-                       channel_address(older->channel), older->hello.boot_id);
+                       channel_address(s->channel), s->boot_id, channel_address(older->channel),
+                       older->boot_id);
         older->dist->hooks.audit(older->dist->hooks.user, "suimitsud", "agent.duplicate",
                                  s->endpoint, detail);
-        refuse(s, AGENT_REASON_DUPLICATE, detail);
+        dist_refuse(s, AGENT_REASON_DUPLICATE, detail);
     }
 }
 
@@ -340,7 +332,7 @@ static void older_is_gone(struct session *newer)
         log_warn(
             "agent %s: the connection from %s does not answer, the one from %s takes its place",
             newer->endpoint, channel_address(older->channel), channel_address(newer->channel));
-        older->stage = LEAVING;
+        set_stage(older, LEAVING);
         (void)enforcer_step(&older->watch, ENFORCER_DISCONNECTED, loop_now_ms());
         channel_close(older->channel, "replaced");
     }
@@ -362,14 +354,15 @@ static void acknowledged(struct session *s, const struct agent_ack *a)
     case AGENT_RESULT_CONFIRMED:
         if (a->revision == s->sent_revision) {
             s->based_here = true;
-            s->sent_revision = 0;
+            sending_answered(s);
+            held_note(s->dist, s->stream, a->revision);
         }
         s->running_revision = a->revision;
         break;
     case AGENT_RESULT_REFUSED:
         if (a->revision != s->sent_revision)
             break; /* A control message, or an old one. */
-        s->sent_revision = 0;
+        sending_answered(s);
         log_warn("agent %s: revision %" PRIu64 " refused, it keeps %" PRIu64 ": %s", s->endpoint,
                  a->revision, s->running_revision, s->last_result);
         if (a->reason == AGENT_REASON_BASE && s->based_here) {
@@ -382,12 +375,13 @@ static void acknowledged(struct session *s, const struct agent_ack *a)
         log_warn("agent %s: rolled back to revision %" PRIu64, s->endpoint, a->revision);
         s->running_revision = a->revision;
         s->based_here = false;
-        s->sent_revision = 0;
+        sending_answered(s);
         if (desired_head(s->dist->desired)->confirm_revision)
             s->refused_revision = desired_current(s->dist->desired)->revision;
         break;
     }
-    bring_up_to_date(s);
+    sending_bring_up_to_date(s);
+    sending_serve_line(s->dist);
 }
 
 static void status_replied(struct session *s, const struct agent_status *st)
@@ -416,7 +410,7 @@ static void status_replied(struct session *s, const struct agent_status *st)
     if (!s->sent_revision && s->running_revision != st->running_revision) {
         s->running_revision = st->running_revision;
         s->based_here = false;
-        bring_up_to_date(s);
+        sending_bring_up_to_date(s);
     }
     older_is_alive(s);
 }
@@ -429,9 +423,8 @@ static void flows_came(struct session *s, const struct agent_flows *f)
                  f->endpoint);
         return;
     }
-    s->lost_events = f->lost_events;
-    s->lost_records = f->lost_records;
-    s->dist->hooks.flows(s->dist->hooks.user, f);
+    s->lost_flows += f->lost;
+    s->dist->hooks.flows(s->dist->hooks.user, s->stream, f);
 }
 
 static void renewal_asked(struct session *s, const char *csr)
@@ -453,7 +446,7 @@ static bool enrolment_allowed(struct dist *d)
     if (minute != d->minute)
         d->enrolments = 0;
     d->minute = minute;
-    return ++d->enrolments <= DIST_ENROLMENTS_PER_MINUTE;
+    return ++d->enrolments <= d->max_enrolments;
 }
 
 static void enrol(struct session *s, const struct agent_enroll *e)
@@ -463,23 +456,22 @@ static void enrol(struct session *s, const struct agent_enroll *e)
     const char *why = "";
 
     if (e->version != AGENT_PROTOCOL_VERSION) {
-        refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
+        dist_refuse(s, AGENT_REASON_VERSION, "another version of the protocol");
         return;
     }
     if (!enrolment_allowed(d)) {
-        refuse(s, AGENT_REASON_BUSY, "too many enrolments this minute; try again later");
+        dist_refuse(s, AGENT_REASON_BUSY, "too many enrolments this minute; try again later");
         return;
     }
     if (d->hooks.enroll(d->hooks.user, e->token, e->csr, &m->enrolled.chain, &m->enrolled.ca,
                         s->endpoint, &why) < 0) {
         log_warn("enrolment from %s: %s", channel_address(s->channel), why);
-        refuse(s, AGENT_REASON_TOKEN, "the token or the request is not accepted");
+        dist_refuse(s, AGENT_REASON_TOKEN, "the token or the request is not accepted");
         return;
     }
     log_info("agent %s enrolled from %s", s->endpoint, channel_address(s->channel));
     (void)say(s, m); /* If it is lost, a new token is needed: one token, one certificate. */
-    d->n_strangers--;
-    s->stage = LEAVING;
+    set_stage(s, LEAVING);
     channel_close(s->channel, "enrolled");
 }
 
@@ -497,7 +489,7 @@ static void dispatch(struct session *s, struct agent_message *m)
     if (s->stage != LIVE) {
         s->dist->counts.bad_messages++;
         if (s->stage == GREETING)
-            refuse(s, AGENT_REASON_PROTOCOL, "the first message must be a greeting");
+            dist_refuse(s, AGENT_REASON_PROTOCOL, "the first message must be a greeting");
         return;
     }
     if (m->kind == AGENT_ACK)
@@ -524,7 +516,7 @@ static void message_came(struct channel *c, const void *data, size_t size, void 
                      &what);
     if (r < 0) {
         s->dist->counts.bad_messages++;
-        refuse(s, AGENT_REASON_PROTOCOL, what);
+        dist_refuse(s, AGENT_REASON_PROTOCOL, what);
         return;
     }
     dispatch(s, m);
@@ -537,15 +529,14 @@ static void opened(struct channel *c, void *user)
 
     if (!peer->has_certificate)
         return; /* A stranger stays one. */
-    s->dist->n_strangers--;
-    s->stage = GREETING;
+    set_stage(s, GREETING);
     channel_set_max_in(c, FRAME_FROM_AGENT_MAX);
     channel_set_idle(c, IDLE_MS);
     set_text(s->agent, sizeof(s->agent), peer->name);
     set_text(s->endpoint, sizeof(s->endpoint), peer->name); /* Until it greets. */
     if (!s->dist->hooks.certificate_counts(s->dist->hooks.user, peer->name, peer->serial))
-        refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT,
-               "this certificate counts no more; enrol again with a new token");
+        dist_refuse(s, AGENT_REASON_UNKNOWN_ENDPOINT,
+                    "this certificate counts no more; enrol again with a new token");
 }
 
 static void closed(struct channel *c, const char *why, void *user)
@@ -558,47 +549,86 @@ static void closed(struct channel *c, const char *why, void *user)
     session_free(s);
 }
 
-/* So that those who only hold connections open cannot keep agents out. */
-static void drop_oldest_stranger(struct dist *d)
+/* So that those who only hold connections open cannot keep agents out for long. */
+static bool drop_patient_stranger(struct dist *d)
 {
     struct session *oldest = NULL;
 
     for (struct session *s = d->sessions; s; s = s->next) /* The newest is first. */
         if (s->stage == STRANGER)
             oldest = s;
-    if (!oldest)
-        return;
+    if (!oldest || loop_now_ms() < oldest->accepted_ms + DIST_PATIENCE_MS)
+        return false;
     d->counts.refused_connections++;
     session_free(oldest);
+    return true;
 }
 
-static void accepted(int fd, void *user)
+static void add_session(struct dist *d, int fd)
 {
     static const struct channel_options options = {.peek = frame_peek,
                                                    .max_in = FRAME_STRANGER_MAX,
                                                    .max_out = MAX_OUT,
                                                    .handshake_ms = HANDSHAKE_MS,
                                                    .idle_ms = HANDSHAKE_MS};
-    struct dist *d = user;
-    struct channel_handlers handlers = {.open = opened, .message = message_came, .closed = closed};
-    struct session *s;
+    struct session *s = xcalloc(1, sizeof(*s));
+    const struct channel_handlers handlers = {
+        .open = opened, .message = message_came, .closed = closed, .user = s};
 
-    if (d->n_strangers >= DIST_MAX_STRANGERS)
-        drop_oldest_stranger(d);
+    s->dist = d;
+    s->since_s = (uint64_t)clock_unix_s();
+    s->accepted_ms = loop_now_ms();
+    s->next = d->sessions;
+    if (d->sessions)
+        d->sessions->before = s;
+    d->sessions = s;
+    d->n_sessions++;
+    s->stage = STRANGER;
+    d->n_strangers++;
+    s->channel = channel_accept(d->loop, d->tls, fd, &options, &handlers);
+}
+
+static void accepted(int fd, void *user)
+{
+    struct dist *d = user;
+
     if (d->n_sessions >= DIST_MAX_CONNECTIONS) {
         d->counts.refused_connections++;
         (void)close(fd); /* Nothing was said yet. */
         return;
     }
-    s = xcalloc(1, sizeof(*s));
-    handlers.user = s;
-    s->dist = d;
-    s->since_s = unix_s();
-    s->next = d->sessions;
-    d->sessions = s;
-    d->n_sessions++;
-    d->n_strangers++;
-    s->channel = channel_accept(d->loop, d->tls, fd, &options, &handlers);
+    add_session(d, fd);
+    if (d->n_strangers >= DIST_MAX_STRANGERS && !drop_patient_stranger(d)) {
+        d->is_paused = true; /* The others wait in the kernel until one of these is done. */
+        listener_pause(d->listener, true);
+    }
+}
+
+/* What is told of an enforcer, as a number. */
+static uint64_t shown(const struct session *s)
+{
+    return s->stage != LIVE ? 0
+                            : 1 + (uint64_t)s->watch.state + (s->refused_revision ? 4u : 0u) +
+                                  8 * s->running_revision;
+}
+
+static void tell_changes(struct dist *d)
+{
+    const char *one = NULL;
+    size_t n = d->n_gone;
+
+    d->n_gone = 0;
+    for (struct session *s = d->sessions; s; s = s->next) {
+        uint64_t now = shown(s);
+
+        if (now == s->told)
+            continue;
+        s->told = now;
+        one = s->endpoint;
+        n++;
+    }
+    if (n && d->hooks.enforcer)
+        d->hooks.enforcer(d->hooks.user, n == 1 ? one : NULL);
 }
 
 static void tick(void *user)
@@ -607,13 +637,18 @@ static void tick(void *user)
     uint64_t now_ms = loop_now_ms();
     struct session *next;
 
+    tell_changes(d);
+    while (d->is_paused && drop_patient_stranger(d))
+        ;
     for (struct session *s = d->sessions; s; s = next) {
         next = s->next;
         if (s->stage == LIVE && enforcer_step(&s->watch, ENFORCER_TICK, now_ms))
             ask_status(s);
         if (s->stage == CONTENDING && now_ms >= s->contend_by_ms)
             older_is_gone(s);
+        turns_lose_patience(&d->turns, &s->turn, now_ms, DIST_PATIENCE_MS);
     }
+    sending_serve_line(d);
     timer_start(d->ticker, TICK_MS);
 }
 
@@ -629,10 +664,15 @@ int dist_new(struct loop *l, struct tls *tls, const char *address, uint16_t port
     d->tls = tls;
     d->desired = desired;
     d->hooks = *hooks;
+    d->max_enrolments = DIST_ENROLMENTS_PER_MINUTE;
+    d->turns.max = DIST_UNDER_WAY_MAX;
     d->ticker = timer_new(l, tick, d);
+    d->spreader = timer_new(l, spread_news, d);
+    sending_prepare(d);
     r = listener_new(l, address, port, accepted, d, &d->listener);
     if (r < 0)
         return r;
+    tls_accept_tickets(tls, ticket_is_good, d);
     listener.user = d;
     desired_listen(desired, &listener);
     timer_start(d->ticker, TICK_MS);
@@ -648,7 +688,16 @@ void dist_free(struct dist *d)
         session_free(d->sessions);
     listener_free(d->listener);
     timer_free(d->ticker);
+    timer_free(d->spreader);
+    sending_done(d);
+    ports_done(d);
+    held_done(d);
     free(d);
+}
+
+void dist_set_enrolments(struct dist *d, uint64_t per_minute)
+{
+    d->max_enrolments = per_minute;
 }
 
 uint16_t dist_port(const struct dist *d)
@@ -670,4 +719,15 @@ int dist_control(struct dist *d, const char *target, uint32_t verb, uint32_t cou
     if (RAND_bytes((unsigned char *)&m.control.nonce, sizeof(m.control.nonce)) != 1)
         abort();
     return say(s, &m);
+}
+
+void dist_acknowledge_flows(struct dist *d, const char *stream, uint64_t epoch, uint64_t sequence)
+{
+    struct agent_message m = {.kind = AGENT_FLOWS_ACK,
+                              .flows_ack = {.epoch = epoch, .sequence = sequence}};
+    const char *slash = strchr(stream, '/');
+    struct session *s = dist_live_session(d, slash ? slash + 1 : stream, slash != NULL);
+
+    if (s && strcmp(s->stream, stream) == 0)
+        (void)say(s, &m); /* Whoever is gone sends again, and is told then. */
 }

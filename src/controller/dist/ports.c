@@ -10,13 +10,32 @@ bool ports_is_guard(const struct session *s, const struct endpoint *e)
            strcmp(e->edge->agent.name, s->agent) == 0;
 }
 
+/* Few of many endpoints hang on a port: they are looked for once, not for each agent. */
+static void find_edged(struct dist *d, uint64_t version)
+{
+    const struct inventory *inventory = desired_current(d->desired)->inventory;
+
+    d->n_edged = 0;
+    d->edged_of = version;
+    for (size_t i = 0; i < inventory->n_endpoints; i++)
+        if (inventory->endpoints[i].edge && (inventory->endpoints[i].enforcers & ENFORCER_EDGE)) {
+            GROW(d->edged, d->n_edged, d->edged_room);
+            d->edged[d->n_edged++] = i;
+        }
+}
+
+void ports_done(struct dist *d)
+{
+    free(d->edged);
+}
+
 static void list_ports(const struct session *s, struct agent_ports *to)
 {
     const struct inventory *inventory = desired_current(s->dist->desired)->inventory;
     size_t room = 0;
 
-    for (size_t i = 0; i < inventory->n_endpoints && to->n_items < AGENT_MAX_PORTS; i++) {
-        const struct endpoint *e = &inventory->endpoints[i];
+    for (size_t i = 0; i < s->dist->n_edged && to->n_items < AGENT_MAX_PORTS; i++) {
+        const struct endpoint *e = &inventory->endpoints[s->dist->edged[i]];
         struct agent_port *port;
 
         if (!ports_is_guard(s, e))
@@ -26,9 +45,13 @@ static void list_ports(const struct session *s, struct agent_ports *to)
         *port = (struct agent_port){.n_macs = e->edge->n_macs,
                                     .open_before = e->edge->open_before,
                                     .dhcp_server = e->edge->dhcp_server,
-                                    .router = e->edge->router};
+                                    .router = e->edge->router,
+                                    .learn_dhcp = e->edge->learn_dhcp,
+                                    .refusal = e->edge->refusal};
         (void)snprintf(port->endpoint, sizeof(port->endpoint), "%s", e->name);
         (void)snprintf(port->interface, sizeof(port->interface), "%s", e->edge->port.name);
+        if (e->edge->pair)
+            (void)snprintf(port->pair, sizeof(port->pair), "%s", e->edge->pair);
         memcpy(port->macs, e->edge->macs, e->edge->n_macs * sizeof(port->macs[0]));
     }
 }
@@ -38,6 +61,8 @@ static void tell(struct session *s, uint64_t version)
     CLEANUP(agent_message_freep) struct agent_message *m = agent_message_new(AGENT_PORTS);
     CLEANUP(buf_done) struct buf frame = BUF_INIT;
 
+    if (s->dist->edged_of != version)
+        find_edged(s->dist, version);
     list_ports(s, &m->ports);
     if (agent_encode(m, &frame) < 0)
         return;

@@ -22,13 +22,18 @@ static json_t *enforcer_json(const struct dist *d, const char *name, struct sess
     if (!j || !s)
         return j;
     (void)json_object_update_new(
-        j, json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I,s:O?,s:O?}", "address",
-                     channel_address(s->channel), "since", since, "boot_id", s->hello.boot_id,
-                     "kernel", s->hello.kernel, "software", s->hello.software, "trust_sequence",
-                     (json_int_t)s->trust_sequence, "lost_events", (json_int_t)s->lost_events,
-                     "lost_records", (json_int_t)s->lost_records, "features", s->features, "status",
-                     s->status));
+        j,
+        json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:O?,s:O?}", "address", channel_address(s->channel),
+                  "since", since, "boot_id", s->boot_id, "kernel", s->kernel, "software",
+                  s->software, "trust_sequence", (json_int_t)s->trust_sequence, "lost_flows",
+                  (json_int_t)s->lost_flows, "features", s->features, "status", s->status));
     return j;
+}
+
+/* Its machine should run an agent, for itself. */
+static bool has_agent(const struct endpoint *e)
+{
+    return (e->enforcers & (ENFORCER_HOST | ENFORCER_NFT)) != 0;
 }
 
 json_t *dist_enforcers(struct dist *d, const char *name)
@@ -41,7 +46,7 @@ json_t *dist_enforcers(struct dist *d, const char *name)
         struct session *s = dist_live_session(d, e->name, false);
         bool wanted = !name || strcmp(name, e->name) == 0;
 
-        if (name ? wanted : (s && !s->edge_only) || (e->enforcers & ENFORCER_HOST))
+        if (name ? wanted : (s && !s->edge_only) || has_agent(e))
             (void)json_array_append_new(array, enforcer_json(d, e->name, s, NULL));
         if (wanted && e->edge && (e->enforcers & ENFORCER_EDGE))
             (void)json_array_append_new(array, enforcer_json(d, e->name,
@@ -54,7 +59,7 @@ json_t *dist_enforcers(struct dist *d, const char *name)
 /* How many agents should stand guard over it. */
 static unsigned n_expected(const struct endpoint *e)
 {
-    return ((e->enforcers & ENFORCER_HOST) != 0) + ((e->enforcers & ENFORCER_EDGE) && e->edge);
+    return has_agent(e) + ((e->enforcers & ENFORCER_EDGE) && e->edge);
 }
 
 void dist_summarise(struct dist *d, struct dist_summary *ret_s)

@@ -2,18 +2,15 @@
 /* What joins dist to certificates, flows, notices and audit. */
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/date.h"
 #include "base/log.h"
 #include "controller/audit.h"
 #include "controller/json.h"
 #include "controller/main/app.h"
-
-static int64_t now_s(void)
-{
-    return (int64_t)time(NULL);
-}
+#include "controller/main/notify.h"
+#include "controller/main/operations.h"
+#include "sys/clock.h"
 
 static void agent_key(const char *endpoint, char key[STORE_KEY_SIZE])
 {
@@ -26,7 +23,7 @@ static void put_serials(struct store_transaction *t, const char *endpoint, const
 {
     CLEANUP(json_decrefp)
     json_t *document = json_pack("{s:s,s:s,s:I}", "serial", serial, "before", before, "issued",
-                                 (json_int_t)now_s());
+                                 (json_int_t)clock_unix_s());
     CLEANUP(free_voidp) char *bytes = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
     char key[STORE_KEY_SIZE];
 
@@ -44,7 +41,7 @@ static int enroll(void *user, const char *token, const char *csr, char **ret_cha
     CLEANUP(buf_done) struct buf chain = BUF_INIT;
     char id[TOKEN_ID_SIZE], serial[TLS_SERIAL_SIZE], object[PROGRAM_NAME_SIZE + 16], detail[64];
     struct audit_entry entry = {.action = "agent.enroll", .object = object, .detail = detail};
-    int r = token_use(app->store, t, token, now_s(), ret_endpoint, id, ret_why);
+    int r = token_use(app->store, t, token, clock_unix_s(), ret_endpoint, id, ret_why);
 
     if (r < 0)
         return r;
@@ -64,6 +61,7 @@ static int enroll(void *user, const char *token, const char *csr, char **ret_cha
         return r;
     *ret_chain = buf_take(&chain);
     *ret_ca = xstrdup(ca_pem(app->ca));
+    (void)json_object_set_new(app->enrolled, ret_endpoint, json_true());
     return 0;
 }
 
@@ -111,33 +109,88 @@ static bool certificate_counts(void *user, const char *endpoint, const char *ser
                          strcmp(json_text(document, "before"), serial) == 0);
 }
 
-static void flows_came(void *user, const struct agent_flows *batch)
+static bool certificate_is_newest(void *user, const char *endpoint, const char *serial)
+{
+    CLEANUP(json_decrefp) json_t *document = agent_document(user, endpoint);
+
+    return serial[0] && strcmp(json_text(document, "serial"), serial) == 0;
+}
+
+static void flows_came(void *user, const char *stream, const struct agent_flows *told)
 {
     struct app *app = user;
 
-    flows_add(app->flows, batch);
+    if (app->flows)
+        flows_take(app->flows, stream, told);
+}
+
+static void flows_are_durable(void *user, const char *stream, uint64_t epoch, uint64_t sequence)
+{
+    struct app *app = user;
+
+    if (app->dist)
+        dist_acknowledge_flows(app->dist, stream, epoch, sequence);
+}
+
+static void flows_have_news(void *user)
+{
+    struct app *app = user;
+
+    notify_flows(app->notify);
+    if (app->operations)
+        operations_wake(app->operations);
     if (app->server)
         server_wake(app->server);
+}
+
+static bool is_enrolled(const struct app *app, const char *endpoint)
+{
+    return json_object_get(app->enrolled, endpoint) != NULL;
+}
+
+/* An agent on it, or outside of it. */
+static bool tells_of_itself(void *user, const char *endpoint)
+{
+    const struct app *app = user;
+    const struct endpoint *e =
+        inventory_endpoint(desired_current(app->desired)->inventory, endpoint);
+
+    return e &&
+           (((e->enforcers & ENFORCER_HOST) && is_enrolled(app, e->name)) ||
+            ((e->enforcers & ENFORCER_EDGE) && e->edge && is_enrolled(app, e->edge->agent.name)));
+}
+
+struct flows_options app_flows_options(struct app *app)
+{
+    return (struct flows_options){.store = app->store,
+                                  .desired = app->desired,
+                                  .past = app->past,
+                                  .durable = flows_are_durable,
+                                  .news = flows_have_news,
+                                  .reports = tells_of_itself,
+                                  .user = app};
 }
 
 static void notice_came(void *user, const char *endpoint, const struct agent_notice *n)
 {
     struct app *app = user;
     char when[DATE_TEXT_SIZE];
+    json_t *notice;
 
     if (n->kind == AGENT_NOTICE_TAMPER)
         log_warn("agent %s: tampering: %s: %s", endpoint, n->object, n->text);
-    (void)json_array_append_new(
-        app->notices, json_pack("{s:s,s:s,s:s,s:o,s:o}", "time",
-                                date_format_time((int64_t)(n->time_ms / 1000), when), "endpoint",
-                                endpoint, "kind", agent_notice_kind_name(n->kind), "object",
-                                json_any_text(n->object), "text", json_any_text(n->text)));
+    notice = json_pack("{s:I,s:s,s:s,s:s,s:o,s:o}", "number", (json_int_t)++app->n_notices, "time",
+                       date_format_time((int64_t)(n->time_ms / 1000), when), "endpoint", endpoint,
+                       "kind", agent_notice_kind_name(n->kind), "object", json_any_text(n->object),
+                       "text", json_any_text(n->text));
+    app_alert(app, endpoint, json_incref(notice));
+    (void)json_array_append_new(app->notices, notice);
     if (json_array_size(app->notices) > APP_MAX_NOTICES)
         (void)json_array_remove(app->notices, 0);
 }
 
-static void audit_it(void *user, const char *actor, const char *action, const char *object,
-                     const char *detail)
+void app_audit(void *user, const char *actor, const char *action, const char *object,
+               const char *detail)
 {
     struct app *app = user;
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
@@ -156,20 +209,56 @@ struct dist_hooks app_dist_hooks(struct app *app)
     return (struct dist_hooks){.enroll = enroll,
                                .renew = renew,
                                .certificate_counts = certificate_counts,
+                               .certificate_is_newest = certificate_is_newest,
                                .flows = flows_came,
                                .notice = notice_came,
-                               .audit = audit_it,
+                               .audit = app_audit,
+                               .enforcer = app_enforcer_changed,
                                .user = app};
 }
 
-enum role app_authenticate(void *user, const char *token, char *ret_actor, size_t size)
+void app_authenticate(void *user, const char *token, const char *cookie, struct who *ret_who)
 {
     struct app *app = user;
-    char name[PROGRAM_NAME_SIZE];
-    enum role role = ROLE_NONE;
+    struct who who = *ret_who;
+    int r = token ? token_check_api(app->store, token, clock_unix_s(), &who)
+                  : session_check(app->store, cookie, clock_unix_s(), &who);
 
-    if (token_check_api(app->store, token, now_s(), &role, name) < 0)
-        return ROLE_NONE;
-    (void)snprintf(ret_actor, size, "token %s", name);
-    return role;
+    if (r == 0)
+        *ret_who = who;
+}
+
+void app_renew(struct app *app, struct who *w)
+{
+    struct who now = *w;
+    int r = 0;
+
+    if (w->is_root)
+        return;
+    now.role = ROLE_NONE;
+    now.scope = (struct scope){.label = ""};
+    if (w->session[0])
+        r = session_look(app->store, w->session, clock_unix_s(), &now);
+    else
+        r = token_look(app->store, w->token, clock_unix_s(), &now);
+    if (r < 0)
+        now.role = ROLE_NONE;
+    *w = now;
+}
+
+bool app_within(void *user, const char *endpoint, const struct scope *scope)
+{
+    struct app *app = user;
+    const struct endpoint *e =
+        inventory_endpoint(desired_current(app->desired)->inventory, endpoint);
+
+    for (size_t i = 0; e && i < e->n_labels; i++)
+        if (strcmp(e->labels[i].key, scope->label) == 0)
+            return strcmp(e->labels[i].value, scope->value) == 0;
+    return false;
+}
+
+bool app_sees(struct app *app, const struct who *who, const char *endpoint)
+{
+    return !scope_is_set(&who->scope) || app_within(app, endpoint, &who->scope);
 }

@@ -8,14 +8,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "controller/api/idempotency.h"
 #include "controller/api/openapi.h"
 #include "controller/audit.h"
 #include "controller/main/app.h"
 #include "controller/main/config.h"
+#include "controller/main/notify.h"
+#include "controller/main/operations.h"
+#include "sys/clock.h"
+#include "sys/crew.h"
 #include "sys/file.h"
 #include "sys/privilege.h"
 
@@ -81,6 +85,16 @@ static int listen_failed(const char *option, const char *address, uint16_t port,
     return r;
 }
 
+/* Before root is given up, since the folder may lie where the unprivileged user may not look. */
+static void read_console(struct daemon *d)
+{
+    CLEANUP(buf_done) struct buf what = BUF_INIT;
+    int r = webfiles_load(d->config.web_dir, &d->app.web, &what);
+
+    if (r < 0)
+        log_warn("--web-dir: %s: %s; there is no web console", buf_str(&what), strerror(-r));
+}
+
 /* As root: what needs it, then never again. */
 static int prepare(struct daemon *d)
 {
@@ -106,6 +120,14 @@ static int prepare(struct daemon *d)
     r = listen_on(d->config.api_address, d->config.api_port, &d->api_fd);
     if (r < 0)
         return listen_failed("listen-api", d->config.api_address, d->config.api_port, r);
+    if (d->config.exporters.n_sockets) {
+        const char *what = "";
+
+        r = exporters_start(&d->config.exporters, uid, gid, &d->app.exporters, &what);
+        if (r < 0)
+            return fail(what, r);
+    }
+    read_console(d);
     if (geteuid() != 0)
         return privilege_lock();
     r = privilege_drop(uid, gid);
@@ -187,6 +209,70 @@ static size_t lifeline_of(const struct config *c, struct program_lifeline lines[
     return n;
 }
 
+/* Whose agents tell of them. */
+static int know_enrolled(struct app *app)
+{
+    static const char prefix[] = "agent/";
+    char after[STORE_KEY_SIZE] = "";
+    size_t n = STORE_MAX_OPERATIONS;
+
+    app->enrolled = json_object();
+    while (n == STORE_MAX_OPERATIONS) {
+        struct store_list list = {.items = NULL};
+        int r = store_list(app->store, prefix, after[0] ? after : NULL, false, STORE_MAX_OPERATIONS,
+                           &list);
+
+        if (r < 0)
+            return fail("store", r);
+        n = list.n;
+        for (size_t i = 0; i < n; i++)
+            (void)json_object_set_new(app->enrolled, list.items[i].key + sizeof(prefix) - 1,
+                                      json_true());
+        if (n)
+            (void)snprintf(after, sizeof(after), "%s", list.items[n - 1].key);
+        store_list_done(&list);
+    }
+    return 0;
+}
+
+static int open_flows(struct daemon *d)
+{
+    struct flows_options o = app_flows_options(&d->app);
+    char folder[2 * CONFIG_TEXT_SIZE + 32];
+    const char *what = "";
+    int r = know_enrolled(&d->app);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(folder, sizeof(folder), "%s/history", d->config.state_dir);
+    o.enrolled = d->app.enrolled;
+    o.loop = d->loop;
+    o.history = d->config.history[0] ? d->config.history : folder;
+    if (strncmp(o.history, "clickhouse:", 11) == 0 && !strchr(o.history, '#')) {
+        (void)snprintf(folder, sizeof(folder), "%s#%s/history.db", d->config.history,
+                       d->config.state_dir);
+        o.history = folder;
+    }
+    if (d->config.history_password[0])
+        o.limits.password_file = d->config.history_password;
+    o.limits.max_age_ms = d->config.history_max_age_s * 1000;
+    o.limits.max_bytes = d->config.history_max_bytes;
+    o.max_rate = d->config.history_max_rate;
+    r = flows_new(&o, &d->app.flows, &what);
+    if (r < 0)
+        log_err("--history %s: %s (%s)", o.history, what, strerror(-r));
+    return r;
+}
+
+/* Logging in. */
+static void start_console(struct daemon *d)
+{
+    d->app.passwords = crew_new(d->loop, PASSWORD_THREADS, PASSWORD_MAX_WAITING);
+    d->app.throttle = throttle_new();
+    d->app.idempotency = idempotency_new(d->app.store, clock_unix_s());
+    d->app.four_eyes = d->config.four_eyes;
+}
+
 static int start_parts(struct daemon *d)
 {
     struct program_lifeline lines[PROGRAM_MAX_LIFELINE];
@@ -195,24 +281,44 @@ static int start_parts(struct daemon *d)
                                      .n_routes = app_n_routes,
                                      .app = &d->app,
                                      .tls = d->api_tls,
+                                     .within = app_within,
                                      .authenticate = app_authenticate};
     const char *what = "";
     int r;
 
-    d->app.started_s = (int64_t)time(NULL);
+    d->app.started_s = clock_unix_s();
+    start_console(d);
     r = desired_open(d->app.store, lines, lifeline_of(&d->config, lines), d->app.started_s,
                      &d->app.desired, &what);
     if (r < 0)
         return fail(what, r);
-    d->app.flows = flows_new(d->app.desired);
+    d->app.past = past_new(d->app.desired);
+    d->app.births = births_new(d->app.desired);
     d->app.notices = json_array();
+    r = open_flows(d);
+    if (r < 0)
+        return r;
+    if (d->app.exporters) {
+        struct exporters_handlers seen = app_exporters_handlers(&d->app);
+
+        exporters_attach(d->app.exporters, d->loop, &seen);
+    }
     r = dist_new(d->loop, d->agents_tls, d->config.agents_address, d->config.agents_port,
                  d->app.desired, &hooks, &d->app.dist);
     if (r < 0)
         return listen_failed("listen-agents", d->config.agents_address, d->config.agents_port, r);
+    dist_set_enrolments(d->app.dist, d->config.enrolments);
     r = open_unix_socket(d);
     if (r < 0)
         return fail(d->socket_path, r);
+    r = app_watch_events(&d->app);
+    if (r < 0)
+        return fail("events", r);
+    r = notify_open(&d->app, d->loop, &d->config, &d->app.notify);
+    if (r < 0)
+        return r;
+    d->app.operations = operations_new(d->loop, app_answer_operation, &d->app);
+    options.idempotency = d->app.idempotency;
     d->app.server = server_new(d->loop, &options);
     r = server_listen_https(d->app.server, TAKE_FD(d->api_fd));
     if (r == 0)
@@ -224,7 +330,7 @@ static void tick(void *user)
 {
     struct daemon *d = user;
 
-    desired_tick(d->app.desired, (int64_t)time(NULL));
+    desired_tick(d->app.desired, clock_unix_s());
     timer_start(d->ticker, TICK_MS);
 }
 
@@ -240,15 +346,27 @@ static void clean_up(struct daemon *d)
 {
     if (d->app.server)
         (void)unlink(d->socket_path);
-    server_free(d->app.server);
-    dist_free(d->app.dist);
+    server_free(TAKE_PTR(d->app.server));
+    operations_free(TAKE_PTR(d->app.operations));
+    crew_free(d->app.passwords);
+    throttle_free(d->app.throttle);
+    webfiles_free(d->app.web);
+    dist_free(TAKE_PTR(d->app.dist));
+    exporters_free(TAKE_PTR(d->app.exporters));
     flows_free(d->app.flows);
+    flows_evidence_free(d->app.use);
+    births_free(d->app.births);
+    past_free(d->app.past);
     desired_free(d->app.desired);
     json_decref(d->app.notices);
+    json_decref(d->app.enrolled);
     tls_free(d->agents_tls);
     tls_free(d->api_tls);
     ca_free(d->app.ca);
-    store_free(d->app.store);
+    idempotency_free(d->app.idempotency);
+    store_free(d->app.store); /* Its watches write events. */
+    events_free(d->app.events);
+    notify_free(d->app.notify);
     timer_free(d->ticker);
     loop_free(d->loop);
     fd_closep(&d->api_fd);

@@ -1,24 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policy, inventory, and questions to them. */
+/* Policy and inventory as documents, and changes of them. */
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "base/number.h"
 #include "controller/json.h"
-#include "controller/main/app.h"
-#include "core/world.h"
+#include "controller/main/view.h"
+#include "sys/clock.h"
 #include "text/decode.h"
-#include "text/query.h"
 #include "text/report.h"
-#include "text/why_report.h"
-
-static int64_t now_s(void)
-{
-    return (int64_t)time(NULL);
-}
 
 static void get_document(struct app *app, const char *what, const struct http_request *q,
                          struct http_response *a)
@@ -26,11 +17,25 @@ static void get_document(struct app *app, const char *what, const struct http_re
     const char *version = http_query(q, "version");
     uint64_t n = 0;
     json_t *document = NULL;
+    struct view v;
     int r;
 
     if (version && number_parse(version, strlen(version), INT64_MAX, &n) < 0) {
         http_problem(a, 400, "version must be a number");
         return;
+    }
+    if (!view_open(app, q, a, &v))
+        return;
+    if (v.is_past && version) {
+        http_problem(a, 400, "version, at and revision exclude each other");
+        return;
+    }
+    if (v.is_past) {
+        n = strcmp(what, "policy") == 0 ? v.moment.policy : v.moment.inventory;
+        if (!n) {
+            http_problem(a, 404, "none had been applied then: everything was in learn mode");
+            return;
+        }
     }
     r = desired_version(app->desired, what, n, &document);
     if (r == -ENOENT) {
@@ -45,6 +50,7 @@ static void get_document(struct app *app, const char *what, const struct http_re
     }
     (void)snprintf(a->etag, sizeof(a->etag), "\"%" PRIu64 "\"", json_uint(document, "version"));
     http_ok(a, document);
+    view_stamp(&v, a);
 }
 
 void get_policy(void *user, const struct http_request *q, struct http_response *a)
@@ -93,7 +99,7 @@ void get_policy_diff(void *user, const struct http_request *q, struct http_respo
         http_problem(a, 400, "from and to must be versions; from is required");
         return;
     }
-    r = desired_compare(app->desired, versions[0], versions[1], now_s(), &m);
+    r = desired_compare(app->desired, versions[0], versions[1], clock_unix_s(), &m);
     if (r == -ENOENT) {
         http_problem(a, 404, "no such version in the history");
         return;
@@ -125,8 +131,7 @@ static int base_of(const struct http_request *q, uint64_t *ret_version, struct h
     return -EINVAL;
 }
 
-/* Files of a body, borrowed from it.  -EINVAL: not a list of {name, text}. */
-static int files_of(const json_t *list, struct source **ret_sources, size_t *ret_n)
+int app_files(const json_t *list, struct source **ret_sources, size_t *ret_n)
 {
     struct source *sources;
     const json_t *file;
@@ -276,33 +281,87 @@ static int read_change(const json_t *body, struct desired_change *c, struct http
     return 0;
 }
 
+/* Trying needs a right of its own, and applying another one; with four eyes nobody but root applies
+ * what no other person has proposed. */
+static bool refuse_apply(const struct app *app, const struct http_request *q, bool dry_run,
+                         struct http_response *a)
+{
+    if (dry_run)
+        return false;
+    if (!who_may(q->who, RIGHT_APPLY)) {
+        http_problem_field(a, 403, "dry_run", "\"dry_run\": true, or propose a draft",
+                           "the role %s may try a change, not apply it", role_name(q->who->role));
+        return true;
+    }
+    if (app->four_eyes && !q->who->is_root) {
+        http_problem(a, 403,
+                     "four eyes: one person proposes a draft (POST /api/v1/policy/drafts), another "
+                     "applies it");
+        return true;
+    }
+    return false;
+}
+
+/* Whoever replaces something says what he has seen: If-Match, or base in the body. */
+static bool refuse_blind(const struct http_request *q, const json_t *body,
+                         const struct desired_change *c, struct http_response *a)
+{
+    if (c->dry_run || q->if_match || json_object_get(body, "base"))
+        return false;
+    http_problem_field(a, 428, "If-Match", "If-Match: \"VERSION\" from the ETag, or * for any",
+                       "say which version this was written against, or it may undo what somebody "
+                       "else has just applied");
+    return true;
+}
+
+static void refuse_files(struct http_response *a, const char *field)
+{
+    http_problem_field(a, 422, field, "[{\"name\": \"shop.yaml\", \"text\": \"suimitsu: 1\"}]",
+                       "%s: expected a list of {\"name\": ..., \"text\": ...}", field);
+}
+
+/* Carries out a change whose base and options have been read into 'c'. */
+static void apply_files(struct app *app, const json_t *first, const json_t *second,
+                        struct desired_change *c, struct http_response *a)
+{
+    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
+    CLEANUP(free_voidp) struct source *policy = NULL;
+    CLEANUP(free_voidp) struct source *inventory = NULL;
+    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
+    const char *what = "";
+    int r;
+
+    if (first && app_files(first, &policy, &c->n_policy) < 0) {
+        refuse_files(a, "files");
+        return;
+    }
+    if (second && app_files(second, &inventory, &c->n_inventory) < 0) {
+        refuse_files(a, first ? "inventory" : "files");
+        return;
+    }
+    c->policy = policy;
+    c->inventory = c->n_inventory || !first ? inventory : NULL;
+    r = desired_apply(app->desired, c, clock_unix_s(), d, &o, &what);
+    answer_change(a, r, d, &o, what, c);
+}
+
 void put_policy(void *user, const struct http_request *q, struct http_response *a)
 {
     static const char *const fields[] = {"files",   "inventory", "confirm_s", "comment",
                                          "dry_run", "base",      "force"};
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
-    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
-    CLEANUP(free_voidp) struct source *policy = NULL;
-    CLEANUP(free_voidp) struct source *inventory = NULL;
-    const json_t *second = json_object_get(body, "inventory");
     struct desired_change c = {
-        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->actor};
-    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
-    const char *what = "";
-    int r;
+        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->who->actor};
 
-    if (!body || base_of(q, &c.base_policy, a) < 0 || read_change(body, &c, a) < 0)
+    if (!body || base_of(q, &c.base_policy, a) < 0 || read_change(body, &c, a) < 0 ||
+        refuse_apply(app, q, c.dry_run, a) || refuse_blind(q, body, &c, a))
         return;
-    if (files_of(json_object_get(body, "files"), &policy, &c.n_policy) < 0 ||
-        (second && files_of(second, &inventory, &c.n_inventory) < 0)) {
-        http_problem(a, 422, "files: expected a list of {\"name\": ..., \"text\": ...}");
+    if (!json_object_get(body, "files")) {
+        refuse_files(a, "files");
         return;
     }
-    c.policy = policy;
-    c.inventory = c.n_inventory ? inventory : NULL;
-    r = desired_apply(app->desired, &c, now_s(), d, &o, &what);
-    answer_change(a, r, d, &o, what, &c);
+    apply_files(app, json_object_get(body, "files"), json_object_get(body, "inventory"), &c, a);
 }
 
 void put_inventory(void *user, const struct http_request *q, struct http_response *a)
@@ -311,29 +370,40 @@ void put_inventory(void *user, const struct http_request *q, struct http_respons
                                          "dry_run", "base",      "force"};
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
-    CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
-    CLEANUP(free_voidp) struct source *inventory = NULL;
     struct desired_change c = {
-        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->actor};
-    CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
-    const char *what = "";
-    int r;
+        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->who->actor};
 
-    if (!body || base_of(q, &c.base_inventory, a) < 0 || read_change(body, &c, a) < 0)
+    if (!body || base_of(q, &c.base_inventory, a) < 0 || read_change(body, &c, a) < 0 ||
+        refuse_apply(app, q, c.dry_run, a) || refuse_blind(q, body, &c, a))
         return;
-    if (files_of(json_object_get(body, "files"), &inventory, &c.n_inventory) < 0) {
-        http_problem(a, 422, "files: expected a list of {\"name\": ..., \"text\": ...}");
+    if (!json_object_get(body, "files")) {
+        refuse_files(a, "files");
         return;
     }
-    c.inventory = inventory;
-    r = desired_apply(app->desired, &c, now_s(), d, &o, &what);
-    answer_change(a, r, d, &o, what, &c);
+    apply_files(app, NULL, json_object_get(body, "files"), &c, a);
+}
+
+void app_apply(struct app *app, const struct http_request *q, const json_t *body, bool dry_run,
+               struct http_response *a)
+{
+    struct desired_change c = {
+        .base_policy = DESIRED_ANY, .base_inventory = DESIRED_ANY, .actor = q->who->actor};
+    const json_t *files = json_object_get(body, "files");
+
+    if (!files && !json_object_get(body, "inventory")) {
+        refuse_files(a, "files");
+        return;
+    }
+    if (read_change(body, &c, a) < 0)
+        return;
+    c.dry_run = dry_run;
+    apply_files(app, files, json_object_get(body, "inventory"), &c, a);
 }
 
 void post_confirm(void *user, const struct http_request *q, struct http_response *a)
 {
     struct app *app = user;
-    int r = desired_confirm(app->desired, q->actor);
+    int r = desired_confirm(app->desired, q->who->actor);
 
     if (r == -ENOENT)
         http_problem(a, 404,
@@ -351,197 +421,17 @@ void post_rollback(void *user, const struct http_request *q, struct http_respons
     struct app *app = user;
     CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
     CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
-    struct desired_change c = {.actor = q->actor};
+    struct desired_change c = {.actor = q->who->actor};
     CLEANUP(desired_outcome_done) struct desired_outcome o = {.revision = 0};
     const char *what = "";
     int r;
 
     if (!body || read_change(body, &c, a) < 0)
         return;
-    r = desired_roll_back(app->desired, json_uint(body, "version"), &c, now_s(), d, &o, &what);
+    r = desired_roll_back(app->desired, json_uint(body, "version"), &c, clock_unix_s(), d, &o,
+                          &what);
     if (r == -ENOENT)
         http_problem(a, 404, "no such version in the history");
     else
         answer_change(a, r, d, &o, what, &c);
-}
-
-void post_why(void *user, const struct http_request *q, struct http_response *a)
-{
-    struct app *app = user;
-    const struct generation *g = desired_current(app->desired);
-    CLEANUP(query_done) struct query query = {.json = NULL};
-    CLEANUP(buf_done) struct buf text = BUF_INIT;
-    CLEANUP(why_freep) struct why *y = NULL;
-    struct why_question question;
-    const char *field = "";
-
-    if (q->body_size > QUERY_MAX) {
-        http_problem(a, 413, "a query of at most %d bytes", QUERY_MAX);
-        return;
-    }
-    if (query_read_why(q->body, q->body_size, g->policy, &query, &field, &text) < 0) {
-        http_problem(a, 422, "%s%s%s", field, field[0] ? ": " : "", buf_str(&text));
-        return;
-    }
-    question = query_question(&query);
-    y = why_new(desired_world(app->desired, now_s()), &question);
-    buf_reset(&text);
-    why_report_json(&text, y);
-    http_ok(a, json_loads(buf_str(&text), 0, NULL));
-    buf_reset(&text);
-    why_report_text(&text, y);
-    (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
-    (void)json_object_set_new(a->json, "revision", json_integer((json_int_t)g->revision));
-}
-
-static json_t *endpoint_json(const struct world *w, const struct endpoint *e)
-{
-    const struct end *end = &w->ends[e - w->inventory->endpoints];
-    static const char *const enforcers[] = {"host", "edge", "nft", "switch"};
-    json_t *labels = json_object(), *addresses = json_array(), *groups = json_array(),
-           *places = json_array();
-    char text[ADDRESS_TEXT_SIZE];
-
-    for (size_t i = 0; i < e->n_labels; i++)
-        (void)json_object_set_new(labels, e->labels[i].key, json_any_text(e->labels[i].value));
-    for (size_t i = 0; i < e->n_addresses; i++)
-        (void)json_array_append_new(addresses, json_string(address_format(&e->addresses[i], text)));
-    for (uint32_t i = 0; i < w->policy->n_groups; i++)
-        if (group_set_has(&end->groups, i))
-            (void)json_array_append_new(groups, json_any_text(w->policy->groups[i].name));
-    for (size_t i = 0; i < ARRAY_SIZE(enforcers); i++)
-        if (e->enforcers & (1u << i))
-            (void)json_array_append_new(places, json_string(enforcers[i]));
-    return json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:o}", "name", e->name, "trust",
-                     trust_name(e->trust), "mode", mode_name(end->mode), "addresses", addresses,
-                     "groups", groups, "labels", labels, "enforcers", places);
-}
-
-static const struct world *world_of(struct app *app)
-{
-    return desired_world(app->desired, now_s());
-}
-
-void get_endpoints(void *user, const struct http_request *q, struct http_response *a)
-{
-    const struct world *w = world_of(user);
-    json_t *list = json_array();
-
-    (void)q;
-    for (size_t i = 0; i < w->inventory->n_endpoints; i++)
-        (void)json_array_append_new(list, endpoint_json(w, &w->inventory->endpoints[i]));
-    http_ok(a, list);
-}
-
-void get_endpoint(void *user, const struct http_request *q, struct http_response *a)
-{
-    const struct world *w = world_of(user);
-    const struct endpoint *e = inventory_endpoint(w->inventory, q->param);
-
-    if (e)
-        http_ok(a, endpoint_json(w, e));
-    else
-        http_problem(a, 404, "no endpoint \"%s\" in the inventory", q->param);
-}
-
-static json_t *group_json(const struct world *w, uint32_t index)
-{
-    static const char *const kinds[] = {"match", "members", "outside"};
-    const struct group *g = &w->policy->groups[index];
-    json_t *members = json_array();
-    char text[ADDRESS_TEXT_SIZE];
-
-    for (size_t i = 0; i < w->inventory->n_endpoints; i++)
-        if (group_set_has(&w->ends[i].groups, index))
-            (void)json_array_append_new(members, json_any_text(w->inventory->endpoints[i].name));
-    for (size_t i = 0; i < g->n_prefixes; i++)
-        (void)json_array_append_new(
-            members, json_string(address_format_prefix(&g->prefixes[i].address,
-                                                       g->prefixes[i].length, text)));
-    return json_pack("{s:s,s:s,s:o}", "name", g->name, "kind", kinds[g->kind], "members", members);
-}
-
-void get_groups(void *user, const struct http_request *q, struct http_response *a)
-{
-    const struct world *w = world_of(user);
-    json_t *list = json_array();
-
-    (void)q;
-    for (uint32_t i = 0; i < w->policy->n_groups; i++)
-        (void)json_array_append_new(list, group_json(w, i));
-    http_ok(a, list);
-}
-
-void get_group(void *user, const struct http_request *q, struct http_response *a)
-{
-    const struct world *w = world_of(user);
-    const struct group *g = policy_group(w->policy, q->param);
-
-    if (g)
-        http_ok(a, group_json(w, (uint32_t)(g - w->policy->groups)));
-    else
-        http_problem(a, 404, "no group \"%s\" in the policy", q->param);
-}
-
-void get_services(void *user, const struct http_request *q, struct http_response *a)
-{
-    struct app *app = user;
-    const struct policy *p = desired_current(app->desired)->policy;
-    json_t *list = json_array();
-
-    (void)q;
-    for (size_t i = 0; i < p->n_named_services; i++) {
-        const struct service *s = &p->services[i];
-        json_t *ports = json_array();
-
-        for (size_t k = 0; k < s->n_ports; k++) {
-            const struct port_range *range = &s->ports[k];
-            char text[32];
-
-            (void)snprintf(text, sizeof(text), range->low == range->high ? "%s/%u" : "%s/%u-%u",
-                           range->protocol == IPPROTO_TCP   ? "tcp"
-                           : range->protocol == IPPROTO_UDP ? "udp"
-                                                            : "icmp",
-                           range->low, range->high);
-            (void)json_array_append_new(ports, json_string(text));
-        }
-        (void)json_array_append_new(list, json_pack("{s:s,s:o,s:I}", "name", s->name, "ports",
-                                                    ports, "functions", (json_int_t)s->n_modbus));
-    }
-    http_ok(a, list);
-}
-
-static void set_trust(struct app *app, enum trust trust, const struct http_request *q,
-                      struct http_response *a)
-{
-    static const char *const fields[] = {"reason"};
-    CLEANUP(json_decrefp) json_t *body = app_body(q, a, fields, ARRAY_SIZE(fields));
-    const char *reason = json_text(body, "reason");
-    uint64_t revision = 0;
-    int r;
-
-    if (!body)
-        return;
-    if (!reason[0] || strlen(reason) > MODEL_TEXT_LEN) {
-        http_problem(a, 422, "reason: required, at most %d bytes", MODEL_TEXT_LEN);
-        return;
-    }
-    r = desired_set_trust(app->desired, q->param, trust, reason, q->actor, now_s(), &revision);
-    if (r == -ENOENT)
-        http_problem(a, 404, "no endpoint \"%s\" in the inventory", q->param);
-    else if (r < 0)
-        app_fail(a, r, "trust");
-    else
-        http_ok(a, json_pack("{s:s,s:s,s:I}", "endpoint", q->param, "trust", trust_name(trust),
-                             "revision", (json_int_t)revision));
-}
-
-void post_quarantine(void *user, const struct http_request *q, struct http_response *a)
-{
-    set_trust(user, TRUST_BLACK, q, a);
-}
-
-void post_release(void *user, const struct http_request *q, struct http_response *a)
-{
-    set_trust(user, TRUST_WHITE, q, a);
 }

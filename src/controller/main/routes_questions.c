@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked of the policy in force before somebody changes it: findings, proofs, reach. */
 #include <errno.h>
-#include <time.h>
 
 #include "base/number.h"
 #include "controller/json.h"
-#include "controller/main/app.h"
+#include "controller/main/view.h"
 #include "core/lint.h"
 #include "core/reach.h"
 #include "text/proof_report.h"
@@ -14,11 +13,6 @@
 #include "text/unprotected_report.h"
 
 enum { PEAKS = 10, MAX_HOPS = 1000 };
-
-static const struct world *world_of(struct app *app)
-{
-    return desired_world(app->desired, (int64_t)time(NULL));
-}
 
 /* False, with a problem, when there are too many kinds of ends to ask about all. */
 static bool make_hops(const struct world *w, struct hops **ret_h, struct http_response *a)
@@ -29,65 +23,77 @@ static bool make_hops(const struct world *w, struct hops **ret_h, struct http_re
     return false;
 }
 
-static void answer_text(struct http_response *a, struct buf *json)
+static void answer_text(struct http_response *a, struct buf *json, const struct view *v)
 {
     http_ok(a, json_loads(buf_str(json), 0, NULL));
     buf_done(json);
+    view_stamp(v, a);
 }
 
 void get_findings(void *user, const struct http_request *q, struct http_response *a)
 {
-    const struct world *w = world_of(user);
     CLEANUP(diagnostics_freep) struct diagnostics *d = diagnostics_new();
     struct buf b = BUF_INIT;
+    struct view v;
 
-    (void)q;
-    policy_lint(w, true, d);
-    (void)policy_run_tests(w, d); /* Failures are findings. */
-    (void)policy_run_proofs(w, d);
+    if (!view_open(user, q, a, &v))
+        return;
+    progress_expect(q->progress, 2 + v.world->policy->n_tests + v.world->policy->n_proofs);
+    policy_lint(v.world, true, d);
+    progress_step(q->progress, 1);
+    app_lint_use(user, &v, d);
+    progress_step(q->progress, 1);
+    (void)policy_run_tests(v.world, d); /* Failures are findings. */
+    progress_step(q->progress, v.world->policy->n_tests);
+    (void)policy_count_proofs(v.world, q->progress, d);
     report_json(&b, d);
-    answer_text(a, &b);
+    answer_text(a, &b, &v);
 }
 
 void get_proofs(void *user, const struct http_request *q, struct http_response *a)
 {
-    const struct world *w = world_of(user);
     CLEANUP(hops_freep) struct hops *h = NULL;
     struct buf b = BUF_INIT;
+    struct view v;
 
-    (void)q;
-    if (!make_hops(w, &h, a))
+    if (!view_open(user, q, a, &v))
         return;
-    (void)proof_report_all_json(&b, h); /* The answer says which hold. */
-    answer_text(a, &b);
+    progress_expect(q->progress, 1 + v.world->policy->n_proofs);
+    if (!make_hops(v.world, &h, a))
+        return;
+    progress_step(q->progress, 1);
+    (void)proof_report_all_json(&b, h, q->progress); /* The answer says which hold. */
+    answer_text(a, &b, &v);
 }
 
-static void answer_furthest(const struct world *w, const struct hops *h, struct http_response *a)
+static void answer_furthest(const struct view *v, const struct hops *h, struct http_response *a)
 {
     struct reach_peak peaks[PEAKS];
     size_t n = reach_furthest(h, peaks, PEAKS);
     struct buf b = BUF_INIT;
 
-    reach_report_peaks_json(&b, w->inventory, peaks, n);
-    answer_text(a, &b);
+    reach_report_peaks_json(&b, v->world->inventory, peaks, n);
+    answer_text(a, &b, v);
 }
 
 void get_radius(void *user, const struct http_request *q, struct http_response *a)
 {
-    const struct world *w = world_of(user);
     const char *from = http_query(q, "from"), *hops = http_query(q, "hops");
     CLEANUP(hops_freep) struct hops *h = NULL;
     struct buf b = BUF_INIT;
     struct reach_start start;
     struct reach reach;
+    struct view v;
     uint64_t max = 0;
     int r;
 
+    if (!view_open(user, q, a, &v))
+        return;
     if (hops && (!from || number_parse(hops, strlen(hops), MAX_HOPS, &max) < 0 || !max)) {
         http_problem(a, 400, "hops must be a number from 1 to %d, and goes with from", MAX_HOPS);
         return;
     }
-    r = from ? reach_start_find(w, from, &start) : 0;
+    r = from ? reach_start_find(v.world, from, &start) : 0;
     if (r == -ENOTUNIQ) {
         http_problem(a, 400, "\"%s\" is a group and an endpoint: group:NAME or endpoint:NAME",
                      from);
@@ -97,16 +103,20 @@ void get_radius(void *user, const struct http_request *q, struct http_response *
         http_problem(a, 404, "no group and no endpoint is named \"%s\"", from);
         return;
     }
-    if (!make_hops(w, &h, a))
+    progress_expect(q->progress, 2);
+    if (!make_hops(v.world, &h, a))
         return;
+    progress_step(q->progress, 1);
     if (!from) {
-        answer_furthest(w, h, a);
+        answer_furthest(&v, h, a);
+        progress_step(q->progress, 1);
         return;
     }
     reach_of(h, &start, http_query(q, "inside") != NULL, &reach);
-    reach_report_json(&b, w->inventory, &start, &reach, max);
+    progress_step(q->progress, 1);
+    reach_report_json(&b, v.world->inventory, &start, &reach, max);
     reach_done(&reach);
-    answer_text(a, &b);
+    answer_text(a, &b, &v);
 }
 
 void get_unprotected(void *user, const struct http_request *q, struct http_response *a)
@@ -116,36 +126,44 @@ void get_unprotected(void *user, const struct http_request *q, struct http_respo
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     struct buf b = BUF_INIT;
     unsigned reasons = UNPROTECTED_ALL;
+    struct view v;
 
     if (list && unprotected_reasons_parse(list, &reasons) < 0) {
-        http_problem(a, 400, "reason: expected a list of no-enforcer, agent-only, plain-switch");
+        http_problem(
+            a, 400,
+            "reason: expected a list of no-enforcer, agent-only, plain-switch, guessed-identity");
         return;
     }
-    if (unprotected_new(world_of(user), &u) < 0) {
+    if (!view_open(user, q, a, &v))
+        return;
+    if (unprotected_new(v.world, q->progress, &u) < 0) {
         http_problem(a, 422, "too many kinds of endpoints to ask about all pairs");
         return;
     }
     (void)unprotected_report_json(&b, u, reasons); /* The answer has the counts. */
-    answer_text(a, &b);
+    answer_text(a, &b, &v);
     (void)unprotected_report_text(&text, u, reasons);
     (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
 }
 
 void get_if_owned(void *user, const struct http_request *q, struct http_response *a)
 {
-    const struct world *w = world_of(user);
-    const struct endpoint *e = inventory_endpoint(w->inventory, q->param);
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     struct buf b = BUF_INIT;
+    const struct endpoint *e;
+    struct view v;
     uint32_t index;
 
+    if (!view_open(user, q, a, &v))
+        return;
+    e = inventory_endpoint(v.world->inventory, q->param);
     if (!e) {
         http_problem(a, 404, "no endpoint \"%s\" in the inventory", q->param);
         return;
     }
-    index = (uint32_t)(e - w->inventory->endpoints);
-    unprotected_report_owned_json(&b, w, index);
-    answer_text(a, &b);
-    unprotected_report_owned_text(&text, w, index);
+    index = (uint32_t)(e - v.world->inventory->endpoints);
+    unprotected_report_owned_json(&b, v.world, index);
+    answer_text(a, &b, &v);
+    unprotected_report_owned_text(&text, v.world, index);
     (void)json_object_set_new(a->json, "text", json_any_text(buf_str(&text)));
 }

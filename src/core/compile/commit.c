@@ -61,8 +61,8 @@ static void touch_members(struct compiled *c, const uint32_t *words, const uint3
     bool both = words && others && others[GROUP_KIND] == GROUP_MEMBERS;
 
     for (uint32_t i = 0; words && i < words[GROUP_N]; i++)
-        if (!both ||
-            !view_has((struct view){others + GROUP_ITEMS, others[GROUP_N]}, words[GROUP_ITEMS + i]))
+        if (!both || !list_view_has((struct list_view){others + GROUP_ITEMS, others[GROUP_N]},
+                                    words[GROUP_ITEMS + i]))
             touch_endpoint(c, words[GROUP_ITEMS + i]);
 }
 
@@ -86,7 +86,7 @@ static void note_services(struct committing *k, const uint32_t *words)
 {
 
     for (int except = 0; words && except < 2; except++) {
-        struct view v = rule_span(words, except, SPAN_SERVICE);
+        struct list_view v = rule_span(words, except, SPAN_SERVICE);
 
         for (uint32_t i = 0; i < v.n; i++)
             list_add(&k->services, v.items[i]);
@@ -174,7 +174,7 @@ static void add_pair(struct pairs *p, uint32_t from, uint32_t to)
     p->items[p->n++] = (uint64_t)from << 32 | to;
 }
 
-static void list_taken(const struct compiled *c, struct view groups, struct list *to)
+static void list_taken(const struct compiled *c, struct list_view groups, struct list *to)
 {
     to->n = 0;
     if (!groups.n)
@@ -367,6 +367,19 @@ static void look_before(struct committing *k)
     }
 }
 
+/* An endpoint that has the very address of a new range was looked at before, or is what it was. */
+static void take_new_outside(const struct compiled *c, struct address_rows *to)
+{
+    for (size_t i = 0; i < c->n_outside; i++) {
+        struct address_row row;
+
+        if (!member_address_row(c, &c->outside[i].prefix, &row) || row.owner != TABLE_NONE)
+            continue;
+        GROW(to->items, to->n, to->room);
+        to->items[to->n++] = row;
+    }
+}
+
 static void look_after(struct committing *k)
 {
     struct compiled *c = k->c;
@@ -375,12 +388,10 @@ static void look_after(struct committing *k)
     for (size_t i = 0; i < c->new_identities.n; i++)
         if (c->identity[c->new_identities.items[i]].is_used)
             add_identity_pairs(k, c->new_identities.items[i]);
-    if (k->outside_staged) {
-        k->prefixes.n = 0;
-        add_prefixes(k);
-    }
     sort_pairs(&k->pairs);
     take_rows(k, &k->step.after, &k->step.addresses_after);
+    if (k->outside_staged)
+        take_new_outside(c, &k->step.addresses_after);
     for (size_t i = 0; i < k->step.n_moved; i++) {
         const struct moved *m = &k->step.moved[i];
         uint32_t x = c->endpoints[m->endpoint].identity;
@@ -404,7 +415,7 @@ static void index_rule(struct compiled *c, uint32_t rule, bool add)
     void (*change)(struct list *, uint32_t) = add ? list_add : list_drop;
 
     for (int side = 0; side < 2; side++) {
-        struct view groups = rule_span(o->words, false, side ? SPAN_TO : SPAN_FROM);
+        struct list_view groups = rule_span(o->words, false, side ? SPAN_TO : SPAN_FROM);
 
         if (!groups.n)
             change(&c->any_rules[quarantine][side], rule);
@@ -421,8 +432,8 @@ static void name_rule(struct compiled *c, uint32_t rule, bool add, bool *ret_use
     struct list services = {.n = 0};
 
     for (int except = 0; except < 2; except++) {
-        struct view v = rule_span(o->words, except, SPAN_SERVICE),
-                    users = rule_span(o->words, except, SPAN_USER);
+        struct list_view v = rule_span(o->words, except, SPAN_SERVICE),
+                         users = rule_span(o->words, except, SPAN_USER);
 
         for (uint32_t i = 0; i < v.n; i++)
             list_add(&services, v.items[i]);
@@ -520,7 +531,7 @@ static void derive_rule(struct compiled *c, uint32_t rule)
     s->is_touched = false;
     for (int except = 0; except < 2; except++) {
         struct list services = {.n = 0}, users = {.n = 0};
-        struct view v = {.n = 0}, refs = {.n = 0};
+        struct list_view v = {.n = 0}, refs = {.n = 0};
 
         if (o->words) {
             v = rule_span(o->words, except, SPAN_SERVICE);
@@ -535,8 +546,8 @@ static void derive_rule(struct compiled *c, uint32_t rule)
         list_sort(&services);
         for (size_t i = 0; refs.n && i < c->user_classes.n; i++)
             if (c->user_classes.items[i].uses &&
-                lists_meet(refs,
-                           (struct view){c->class_refs[i].items, (uint32_t)c->class_refs[i].n}))
+                lists_meet(
+                    refs, (struct list_view){c->class_refs[i].items, (uint32_t)c->class_refs[i].n}))
                 list_add(&users, (uint32_t)i);
         replace(&s->services[except], &services);
         replace(&s->users[except], &users);
@@ -655,8 +666,8 @@ int compiled_commit(struct compiled *c, uint64_t revision, int64_t now_s, const 
     if (k.is_recording)
         look_after(&k);
     forget_staged(c);
-    free(c->sorted_addresses);
-    c->sorted_addresses = NULL;
+    if (!k.is_recording)
+        addresses_follow(c, NULL, NULL);
     c->revision = revision;
     k.step.is_complete = k.is_recording && !k.pairs.overflow;
     journal_add(c, &k.step);

@@ -115,12 +115,12 @@ void compiled_free(struct compiled *c)
 
 /* ---- which rules meet whom ---- */
 
-static struct view groups_of(const struct compiled *c, uint32_t identity)
+static struct list_view groups_of(const struct compiled *c, uint32_t identity)
 {
-    return (struct view){c->identity[identity].groups, c->identity[identity].n_groups};
+    return (struct list_view){c->identity[identity].groups, c->identity[identity].n_groups};
 }
 
-static bool takes(const struct compiled *c, struct view groups, uint32_t identity)
+static bool takes(const struct compiled *c, struct list_view groups, uint32_t identity)
 {
     return !groups.n || lists_meet(groups, groups_of(c, identity));
 }
@@ -168,7 +168,7 @@ static void find_candidates(const struct compiled *c, uint32_t identity, bool qu
                             struct list *to)
 {
     const struct list *any = &c->any_rules[quarantine][side];
-    struct view groups = groups_of(c, identity);
+    struct list_view groups = groups_of(c, identity);
 
     to->n = 0;
     for (size_t i = 0; i < any->n; i++)
@@ -269,7 +269,7 @@ static void walk(struct compiled *c, uint32_t identity, bool is_source, enum sus
     find_candidates(c, identity, suspect != SUSPECT_NONE, is_source ? 0 : 1, &s->candidates);
     for (size_t i = 0; i < s->candidates.n; i++) {
         uint32_t rule = s->candidates.items[i];
-        struct view groups =
+        struct list_view groups =
             rule_span(c->objects[KIND_RULE][rule].words, false, is_source ? SPAN_TO : SPAN_FROM);
 
         if (!fits(c, rule, suspect))
@@ -337,64 +337,6 @@ void compile_entries(struct compiled *c, uint32_t identity, struct entries *to)
 
 /* ---- tables ---- */
 
-static int by_address(const void *a_, const void *b_)
-{
-    const struct program_address *a = a_, *b = b_;
-    int r = address_compare(&a->address, &b->address);
-
-    return r ? r : a->length - b->length;
-}
-
-/* Everybody's addresses, sorted: made once for all programs of a revision. */
-static void sort_addresses(struct compiled *c)
-{
-    size_t n = 0;
-
-    c->sorted_addresses = xcalloc(c->addresses.n + c->n_outside, sizeof *c->sorted_addresses);
-    for (uint32_t h = 0; h < c->objects_room[KIND_ENDPOINT]; h++) {
-        const uint32_t *w = c->objects[KIND_ENDPOINT][h].words;
-
-        for (uint32_t i = 0; w && i < w[ENDPOINT_N_ADDRESSES]; i++) {
-            struct prefix p = {.length = 128};
-            struct address_row row;
-
-            memcpy(&p.address, w + ENDPOINT_ADDRESSES + (size_t)i * ADDRESS_WORDS,
-                   sizeof p.address);
-            if (member_address_row(c, &p, &row) && row.owner == h)
-                c->sorted_addresses[n++] = row.address;
-        }
-    }
-    for (size_t i = 0; i < c->n_outside; i++) {
-        struct address_row row;
-
-        /* An endpoint may have the very address that an outside group names: it is not outside. */
-        if (member_address_row(c, &c->outside[i].prefix, &row) && row.owner == TABLE_NONE)
-            c->sorted_addresses[n++] = row.address;
-    }
-    qsort(c->sorted_addresses, n, sizeof *c->sorted_addresses, by_address);
-    c->n_sorted_addresses = n;
-}
-
-static void add_addresses(struct compiled *c, uint32_t endpoint, struct program *p)
-{
-    const uint32_t *w = c->objects[KIND_ENDPOINT][endpoint].words;
-
-    if (!c->sorted_addresses)
-        sort_addresses(c);
-    p->n_addresses = c->n_sorted_addresses;
-    p->addresses = xcalloc(p->n_addresses, sizeof *p->addresses);
-    memcpy(p->addresses, c->sorted_addresses, p->n_addresses * sizeof *p->addresses);
-    for (uint32_t i = 0; i < w[ENDPOINT_N_ADDRESSES]; i++) {
-        struct program_address key = {.length = 128}, *mine;
-
-        memcpy(&key.address, w + ENDPOINT_ADDRESSES + (size_t)i * ADDRESS_WORDS,
-               sizeof key.address);
-        mine = bsearch(&key, p->addresses, p->n_addresses, sizeof key, by_address);
-        if (mine && member_owner(c, &key.address) == endpoint)
-            mine->self = true;
-    }
-}
-
 static void copy_text(char *to, size_t size, const char *s)
 {
     size_t len = strlen(s);
@@ -434,7 +376,7 @@ static void add_concern(const struct compiled *c, uint32_t identity, struct conc
             for (size_t i = 0; i < rules.n; i++)
                 for (int except = 0; except < 2; except++) {
                     const struct object *o = &c->objects[KIND_RULE][rules.items[i]];
-                    struct view v =
+                    struct list_view v =
                         rule_span(o->words, except, side ? SPAN_SERVED_BY : SPAN_PROCESS);
                     const struct list *users = &c->rules[rules.items[i]].users[except];
 
@@ -535,27 +477,75 @@ static uint32_t find_endpoint(const struct compiled *c, const char *name)
     return h != TABLE_NONE && c->objects[KIND_ENDPOINT][h].words ? h : TABLE_NONE;
 }
 
-int compiled_program(struct compiled *c, const char *endpoint, struct program **ret_p,
-                     const char **ret_what)
+static void add_all_but_addresses(struct compiled *c, uint32_t endpoint, struct program *p)
+{
+    struct entries entries = {.n = 0};
+
+    compile_head(c, endpoint, p);
+    compile_tables(c, endpoint, p, true, true, true, true);
+    compile_entries(c, c->endpoints[endpoint].identity, &entries);
+    p->entries = entries.items;
+    p->n_entries = entries.n;
+}
+
+static int make_program(struct compiled *c, const char *endpoint, bool with_addresses,
+                        struct program **ret_p, const char **ret_what)
 {
     CLEANUP(program_freep) struct program *p = program_new();
     uint32_t h = find_endpoint(c, endpoint);
-    struct entries entries = {.n = 0};
     int r;
 
     *ret_what = "no such endpoint";
     if (h == TABLE_NONE)
         return -ENOENT;
-    compile_head(c, h, p);
-    add_addresses(c, h, p);
-    compile_tables(c, h, p, true, true, true, true);
-    compile_entries(c, c->endpoints[h].identity, &entries);
-    p->entries = entries.items;
-    p->n_entries = entries.n;
+    add_all_but_addresses(c, h, p);
+    if (with_addresses)
+        addresses_add(c, h, p);
     r = program_check(p, ret_what);
     if (r < 0)
         return r;
     *ret_p = TAKE_PTR(p);
+    return 0;
+}
+
+int compiled_program(struct compiled *c, const char *endpoint, struct program **ret_p,
+                     const char **ret_what)
+{
+    return make_program(c, endpoint, true, ret_p, ret_what);
+}
+
+int compiled_program_but_addresses(struct compiled *c, const char *endpoint, struct program **ret_p,
+                                   const char **ret_what)
+{
+    return make_program(c, endpoint, false, ret_p, ret_what);
+}
+
+const struct program_address *compiled_addresses(struct compiled *c, size_t *ret_n,
+                                                 uint64_t *ret_stamp)
+{
+    addresses_sort(c);
+    *ret_n = c->n_sorted_addresses;
+    *ret_stamp = c->addresses_stamp;
+    return c->sorted_addresses;
+}
+
+int compiled_own(struct compiled *c, const char *endpoint, struct compiled_kin *ret_kin,
+                 uint32_t **ret_rows, size_t *ret_n)
+{
+    uint32_t h = find_endpoint(c, endpoint);
+    const struct endpoint_state *e;
+    struct list rows = {.n = 0};
+
+    if (h == TABLE_NONE)
+        return -ENOENT;
+    e = &c->endpoints[h];
+    *ret_kin = (struct compiled_kin){.identity = numbering_number(&c->identities, e->identity),
+                                     .mode = (enum mode)e->mode,
+                                     .trust = (enum trust)e->trust};
+    addresses_sort(c);
+    addresses_own(c, h, &rows);
+    *ret_rows = rows.items;
+    *ret_n = rows.n;
     return 0;
 }
 

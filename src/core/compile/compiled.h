@@ -12,7 +12,8 @@
  * =====
  * stage.c writes definitions; ports.c cuts services into classes; member.c finds groups,
  * identities and addresses of endpoints; pair.c works out the entries of a pair; commit.c orders
- * the steps of a commit; journal.c keeps what changed; compile.c writes programs. */
+ * the steps of a commit; journal.c keeps what changed; addresses.c keeps everybody's addresses in
+ * order; compile.c writes programs. */
 #pragma once
 
 #include "core/compile.h"
@@ -53,12 +54,12 @@ enum { GROUP_KIND, GROUP_N, GROUP_ITEMS };
 enum { ADDRESS_WORDS = 4, PREFIX_WORDS = 5, PORT_WORDS = 3 };
 
 /* Of a rule's words: a span of its match, or of its except. */
-static inline struct view rule_span(const uint32_t *words, bool except, enum span span)
+static inline struct list_view rule_span(const uint32_t *words, bool except, enum span span)
 {
     const uint32_t *at =
         words + RULE_SPANS + (except ? MATCH_WORDS : 0) + (size_t)span * SPAN_WORDS;
 
-    return (struct view){words + at[0], at[1]};
+    return (struct list_view){words + at[0], at[1]};
 }
 
 /* ---- what follows from them ---- */
@@ -227,8 +228,9 @@ struct compiled {
     struct step steps[STEPS_KEPT]; /* The last ones; steps[n_steps - 1] is the newest. */
     size_t n_steps;
 
-    struct program_address *sorted_addresses; /* Made when asked for; NULL: changed since. */
+    struct program_address *sorted_addresses; /* Made when asked for, then follows; NULL: not. */
     size_t n_sorted_addresses;
+    uint64_t addresses_stamp; /* Another one with each change of them. */
 
     struct scratch {           /* For one walk over the remote identities of one end. */
         uint32_t *head, *tail; /* Of each identity: its list of nodes. */
@@ -296,6 +298,16 @@ void compile_remotes(struct compiled *c, uint32_t identity, bool is_source, stru
 void compile_head(struct compiled *c, uint32_t endpoint, struct program *p);
 void compile_tables(struct compiled *c, uint32_t endpoint, struct program *p, bool services,
                     bool processes, bool users, bool rules);
+
+/* ---- addresses.c ---- */
+int address_row_compare(const struct program_address *a, const struct program_address *b); /* Key */
+void addresses_sort(struct compiled *c); /* From now on they are there. */
+void addresses_add(struct compiled *c, uint32_t endpoint, struct program *p);
+/* Which of the sorted rows are its own, ascending. */
+void addresses_own(const struct compiled *c, uint32_t endpoint, struct list *to);
+/* A commit put these rows in the place of those; NULL: of nobody knows which. */
+void addresses_follow(struct compiled *c, const struct address_rows *before,
+                      const struct address_rows *after);
 
 /* ---- users.c ---- */
 /* Takes the staged users; 'refs_changed': rules name other references than before.  True when the

@@ -30,9 +30,8 @@ static int by_row(const void *a_, const void *b_)
 static int by_address_row(const void *a_, const void *b_)
 {
     const struct address_row *a = a_, *b = b_;
-    int r = address_compare(&a->address.address, &b->address.address);
 
-    return r ? r : a->address.length - b->address.length;
+    return address_row_compare(&a->address, &b->address);
 }
 
 static bool same_value(const struct program_entry *a, const struct program_entry *b)
@@ -123,6 +122,8 @@ static void keep_other_addresses(struct address_rows *a, struct address_rows *b)
 
 void journal_add(struct compiled *c, struct step *s)
 {
+    keep_other_addresses(&s->addresses_before, &s->addresses_after);
+    addresses_follow(c, &s->addresses_before, &s->addresses_after);
     if (!s->is_complete) {
         struct step empty = {
             .from = s->from, .to = s->to, .renamed = s->renamed, .n_renamed = s->n_renamed};
@@ -132,7 +133,6 @@ void journal_add(struct compiled *c, struct step *s)
         *s = empty;
     }
     keep_other_rows(&s->before, &s->after);
-    keep_other_addresses(&s->addresses_before, &s->addresses_after);
     if (c->n_steps == STEPS_KEPT) {
         step_done(&c->steps[0]);
         memmove(c->steps, c->steps + 1, (STEPS_KEPT - 1) * sizeof *c->steps);
@@ -398,4 +398,33 @@ int compiled_delta(struct compiled *c, const char *endpoint, uint64_t revision,
     free(all.items);
     *ret_d = d;
     return 0;
+}
+
+static bool is_own(const struct step *s, uint32_t endpoint)
+{
+    if (find_move(s, endpoint))
+        return true;
+    for (size_t i = 0; i < s->addresses_after.n; i++)
+        if (s->addresses_after.items[i].owner == endpoint)
+            return true;
+    return false;
+}
+
+bool compiled_delta_kin(const struct compiled *c, const char *endpoint, uint64_t revision,
+                        struct compiled_kin *ret_kin)
+{
+    uint32_t h = numbering_find(&c->names[KIND_ENDPOINT], endpoint, strlen(endpoint));
+    size_t first = find_step(c, revision);
+    const struct endpoint_state *e;
+
+    if (h == TABLE_NONE || !c->objects[KIND_ENDPOINT][h].words || !are_complete(c, first))
+        return false;
+    for (size_t s = first; s < c->n_steps; s++)
+        if (is_own(&c->steps[s], h))
+            return false;
+    e = &c->endpoints[h];
+    *ret_kin = (struct compiled_kin){.identity = numbering_number(&c->identities, e->identity),
+                                     .mode = (enum mode)e->mode,
+                                     .trust = (enum trust)e->trust};
+    return true;
 }

@@ -33,27 +33,27 @@ void member_index_group(struct compiled *c, uint32_t group, bool add)
             change(label_list(c, w[GROUP_ITEMS + 1 + i]), group);
 }
 
-static struct view labels_of(const uint32_t *words)
+static struct list_view labels_of(const uint32_t *words)
 {
     const uint32_t *at =
         words + ENDPOINT_ADDRESSES + (size_t)words[ENDPOINT_N_ADDRESSES] * ADDRESS_WORDS;
 
-    return (struct view){at + 1, at[0]};
+    return (struct list_view){at + 1, at[0]};
 }
 
 bool member_same_labels(const uint32_t *a, const uint32_t *b)
 {
-    struct view x = labels_of(a), y = labels_of(b);
+    struct list_view x = labels_of(a), y = labels_of(b);
 
     return x.n == y.n && memcmp(x.items, y.items, x.n * sizeof *x.items) == 0;
 }
 
-static bool has_labels(const struct compiled *c, uint32_t group, struct view labels)
+static bool has_labels(const struct compiled *c, uint32_t group, struct list_view labels)
 {
     const uint32_t *w = c->objects[KIND_GROUP][group].words, *at = w + GROUP_ITEMS;
 
     for (uint32_t i = 0; i < w[GROUP_N]; i++) {
-        if (!lists_meet((struct view){at + 1, at[0]}, labels))
+        if (!lists_meet((struct list_view){at + 1, at[0]}, labels))
             return false;
         at += 1 + at[0];
     }
@@ -62,7 +62,7 @@ static bool has_labels(const struct compiled *c, uint32_t group, struct view lab
 
 static void find_groups(struct compiled *c, uint32_t endpoint, struct list *to)
 {
-    struct view labels = labels_of(c->objects[KIND_ENDPOINT][endpoint].words);
+    struct list_view labels = labels_of(c->objects[KIND_ENDPOINT][endpoint].words);
     const struct list *named = &c->endpoints[endpoint].member_of;
 
     to->n = 0;

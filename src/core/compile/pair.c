@@ -84,7 +84,8 @@ static enum truth function_truth(const struct work *k, uint32_t service, int fun
     return TRUTH_NO;
 }
 
-static enum truth service_truth(const struct work *k, struct view services, const struct facts *f)
+static enum truth service_truth(const struct work *k, struct list_view services,
+                                const struct facts *f)
 {
     enum truth best = TRUTH_NO;
 
@@ -107,16 +108,16 @@ static enum truth match_truth(const struct work *k, uint32_t item, bool except,
                               const struct facts *f)
 {
     const struct object *o = object_of(k, item);
-    struct view processes = rule_span(o->words, except, SPAN_PROCESS);
-    struct view served_by = rule_span(o->words, except, SPAN_SERVED_BY);
+    struct list_view processes = rule_span(o->words, except, SPAN_PROCESS);
+    struct list_view served_by = rule_span(o->words, except, SPAN_SERVED_BY);
     bool from_host = has_enforcer(k, PAIR_FROM_SHIFT, IDENTITY_HOST);
     const enum truth truths[] = {
         service_truth(k, rule_span(o->words, except, SPAN_SERVICE), f),
-        place_truth(processes.n, from_host, view_has(processes, f->process)),
+        place_truth(processes.n, from_host, list_view_has(processes, f->process)),
         place_truth(rule_span(o->words, except, SPAN_USER).n, from_host,
                     list_has(&k->c->rules[rule_of(item)].users[except], f->user)),
         place_truth(served_by.n, has_enforcer(k, PAIR_TO_SHIFT, IDENTITY_HOST),
-                    view_has(served_by, f->served_by)),
+                    list_view_has(served_by, f->served_by)),
     };
     enum truth least = TRUTH_YES;
 
@@ -200,7 +201,7 @@ static void add_once(struct list *l, uint32_t x)
     list_add(l, x);
 }
 
-static void add_view(struct list *l, struct view v)
+static void add_view(struct list *l, struct list_view v)
 {
     for (uint32_t i = 0; i < v.n; i++)
         add_once(l, v.items[i]);
@@ -223,7 +224,7 @@ static void add_match(struct work *k, uint32_t item, bool except, struct functio
 {
     const struct object *o = object_of(k, item);
     const struct list *users = &k->c->rules[rule_of(item)].users[except];
-    struct view services = rule_span(o->words, except, SPAN_SERVICE);
+    struct list_view services = rule_span(o->words, except, SPAN_SERVICE);
 
     for (uint32_t i = 0; i < services.n; i++) {
         const uint32_t *w = k->c->objects[KIND_SERVICE][services.items[i]].words;
@@ -237,7 +238,7 @@ static void add_match(struct work *k, uint32_t item, bool except, struct functio
     add_view(is_out(k) ? &k->other_processes : &k->own_processes,
              rule_span(o->words, except, SPAN_SERVED_BY));
     add_view(is_out(k) ? &k->own_users : &k->other_users,
-             (struct view){users->items, (uint32_t)users->n});
+             (struct list_view){users->items, (uint32_t)users->n});
 }
 
 static bool takes_service(const struct work *k, uint32_t item, uint32_t service)
@@ -474,7 +475,7 @@ static void work_out(struct work *k)
         for (int except = 0; except < 2; except++) {
             const struct list *l = &k->c->rules[rule_of(k->all[i])].services[except];
 
-            add_view(&k->services, (struct view){l->items, (uint32_t)l->n});
+            add_view(&k->services, (struct list_view){l->items, (uint32_t)l->n});
         }
     for (size_t s = 0; s < k->services.n; s++) {
         uint32_t service = k->services.items[s];

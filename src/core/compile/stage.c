@@ -469,7 +469,9 @@ void compiled_set_modes(struct compiled *c, const struct policy *p)
             c->groups[handle].next_mode = (uint8_t)p->modes[i].mode;
     }
     c->next_default_mode = p->default_mode;
-    c->modes_staged = true;
+    c->modes_staged = c->next_default_mode != c->default_mode;
+    for (size_t i = 0; i < c->objects_room[KIND_GROUP]; i++)
+        c->modes_staged |= c->groups[i].next_mode != c->groups[i].mode;
 }
 
 static void remove_unseen(struct compiled *c, enum kind kind)

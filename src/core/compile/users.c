@@ -12,7 +12,7 @@ static int by_text(const void *a, const void *b)
 }
 
 /* Uses the class of these references; TABLE_NONE when no rule names any. */
-static uint32_t use_class(struct compiled *c, struct view refs)
+static uint32_t use_class(struct compiled *c, struct list_view refs)
 {
     struct list used = {.n = 0};
     const char **names = NULL;
@@ -52,7 +52,7 @@ static void update_user(struct compiled *c, uint32_t user)
     const uint32_t *w = c->objects[KIND_USER][user].words;
     uint32_t before = c->user_class[user];
 
-    c->user_class[user] = w ? use_class(c, (struct view){w + 1, w[0]}) : TABLE_NONE;
+    c->user_class[user] = w ? use_class(c, (struct list_view){w + 1, w[0]}) : TABLE_NONE;
     if (before != TABLE_NONE)
         numbering_leave(&c->user_classes, before);
 }
@@ -73,7 +73,7 @@ static void update_strangers(struct compiled *c)
         if (user != TABLE_NONE && c->objects[KIND_USER][user].words)
             continue;
         list_add(&c->strangers, ref);
-        list_add(&c->strangers, use_class(c, (struct view){&ref, 1}));
+        list_add(&c->strangers, use_class(c, (struct list_view){&ref, 1}));
     }
     for (size_t i = 1; i < before.n; i += 2)
         numbering_leave(&c->user_classes, before.items[i]);

@@ -216,7 +216,7 @@ static void add_slices(struct cover *c, const struct match *m)
 
 /* Where the rule takes everything, what no service names is the hardest to cover; but exceptions
  * of nevers have services. */
-static void list_slices(struct cover *c, const struct rule *r, struct view by)
+static void list_slices(struct cover *c, const struct rule *r, struct list_view by)
 {
     c->at_slices.n = 0;
     add_slices(c, &r->match);
@@ -235,7 +235,7 @@ static bool looks_at_groups(const struct match *m, bool to)
 }
 
 /* Where neither the rule nor the candidates look at groups, two classes of each kind will do. */
-static void list_ends_apart(struct cover *c, const struct rule *r, struct view by, bool to,
+static void list_ends_apart(struct cover *c, const struct rule *r, struct list_view by, bool to,
                             struct list *ret)
 {
     bool suspects = is_about_suspects(r, to), looked = looks_at_groups(&r->match, to) || r->except;
@@ -253,7 +253,7 @@ static void list_ends_apart(struct cover *c, const struct rule *r, struct view b
         list_ends(c, to ? &r->match.to : &r->match.from, suspects, ret);
 }
 
-void cover_set_rule(struct cover *c, const struct rule *r, struct view by)
+void cover_set_rule(struct cover *c, const struct rule *r, struct list_view by)
 {
     list_ends_apart(c, r, by, false, &c->froms);
     list_ends_apart(c, r, by, true, &c->tos);
@@ -316,7 +316,8 @@ static void take_groups(const struct taking *t, const struct lists *l, const str
 }
 
 /* Rules of any layer that take both ends; of a slice when it is less work, else of all. */
-static struct view find_near(struct cover *c, uint32_t from, uint32_t to, const uint32_t *slice)
+static struct list_view find_near(struct cover *c, uint32_t from, uint32_t to,
+                                  const uint32_t *slice)
 {
     const struct end_classes *k = c->classes;
     const struct taking t = {c, &k->items[from].end, &k->items[to].end};
@@ -338,10 +339,10 @@ static struct view find_near(struct cover *c, uint32_t from, uint32_t to, const 
     } else {
         take_groups(&t, &k->to_rules, t.to);
     }
-    return (struct view){c->near.items, (uint32_t)c->near.n};
+    return (struct list_view){c->near.items, (uint32_t)c->near.n};
 }
 
-struct view cover_rules_between(struct cover *c, uint32_t from, uint32_t to)
+struct list_view cover_rules_between(struct cover *c, uint32_t from, uint32_t to)
 {
     return find_near(c, from, to, NULL);
 }
@@ -393,7 +394,7 @@ bool cover_is_refuted(struct cover *c, const struct rule *r, enum layer layer, c
             if (may_cover(c, r, other, layer, excluded) && cover_on_slice(c, other, slice))
                 list_add(&by, other->index);
         }
-        taken = cover_takes_at(c, r, (struct view){by.items, (uint32_t)by.n}, from, to, slice,
+        taken = cover_takes_at(c, r, (struct list_view){by.items, (uint32_t)by.n}, from, to, slice,
                                &matched);
         free(by.items);
     }
@@ -430,7 +431,7 @@ void cover_candidates(struct cover *c, const struct rule *r, enum layer layer, c
         list_ends(c, &r->match.from, is_about_suspects(r, false), &c->froms);
     if (!r->match.to.any)
         list_ends(c, &r->match.to, is_about_suspects(r, true), &c->tos);
-    list_slices(c, r, (struct view){NULL, 0});
+    list_slices(c, r, (struct list_view){NULL, 0});
     from.groups.words = merge_groups(c, &r->match.from, &c->froms);
     to.groups.words = merge_groups(c, &r->match.to, &c->tos);
     c->near.n = 0;

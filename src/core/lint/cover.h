@@ -79,10 +79,10 @@ void cover_candidates(struct cover *c, const struct rule *r, enum layer layer, c
                       struct list *ret);
 
 /* Do the rules of 'by' (indices, of one layer) together take all that 'r' takes? */
-enum covered cover_by(struct cover *c, const struct rule *r, struct view by);
+enum covered cover_by(struct cover *c, const struct rule *r, struct list_view by);
 
 /* The rules whose ends take both classes (any layer, alive or not): each once. */
-struct view cover_rules_between(struct cover *c, uint32_t from, uint32_t to);
+struct list_view cover_rules_between(struct cover *c, uint32_t from, uint32_t to);
 
 /* Are there two different ends in these classes? */
 bool cover_is_pair(const struct cover *c, uint32_t from, uint32_t to);

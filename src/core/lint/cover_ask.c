@@ -169,7 +169,7 @@ static void point_done(struct point *p)
     free(p->by);
 }
 
-bool cover_takes_at(struct cover *c, const struct rule *r, struct view by, uint32_t from,
+bool cover_takes_at(struct cover *c, const struct rule *r, struct list_view by, uint32_t from,
                     uint32_t to, uint32_t slice, bool *matched)
 {
     struct point p = {.c = c, .r = r, .by = xcalloc(by.n, sizeof *p.by), .n_by = by.n};
@@ -201,7 +201,7 @@ struct sorts {
 struct covering {
     struct cover *c;
     const struct rule *r;
-    struct view by;
+    struct list_view by;
     size_t n_words; /* By candidate: takes it; its exception takes it.  Then the rule's own. */
     struct arena *arena;
     struct sorts from, to;
@@ -292,8 +292,8 @@ static bool takes_pair(const struct covering *k, const struct sort *from, const 
             cover_on_slice(k->c, &rules[k->by.items[i]], slice))
             list_add(&by, k->by.items[i]);
     k->c->n_steps += k->by.n;
-    ok = cover_takes_at(k->c, k->r, (struct view){by.items, (uint32_t)by.n}, from->class, to->class,
-                        slice, matched);
+    ok = cover_takes_at(k->c, k->r, (struct list_view){by.items, (uint32_t)by.n}, from->class,
+                        to->class, slice, matched);
     free(by.items);
     return ok;
 }
@@ -321,7 +321,7 @@ static enum covered ask_all(const struct covering *k)
     return matched ? COVER_YES : COVER_NOTHING;
 }
 
-enum covered cover_by(struct cover *c, const struct rule *r, struct view by)
+enum covered cover_by(struct cover *c, const struct rule *r, struct list_view by)
 {
     struct covering k = {.c = c, .r = r, .by = by};
     enum covered answer;

@@ -16,9 +16,9 @@ struct burying {
     struct list suspect; /* Rules that no sample saves. */
 };
 
-static struct view view_of(const struct list *list)
+static struct list_view list_view_of(const struct list *list)
 {
-    return (struct view){list->items, (uint32_t)list->n};
+    return (struct list_view){list->items, (uint32_t)list->n};
 }
 
 static bool may_take_all(const struct selector *all, const struct selector *s)
@@ -34,7 +34,7 @@ static size_t find_single(struct cover *c, const struct rule *r, const struct li
     for (size_t i = 0; i < candidates->n; i++)
         if (may_take_all(&r->match.from, &rules[candidates->items[i]].match.from) &&
             may_take_all(&r->match.to, &rules[candidates->items[i]].match.to) &&
-            cover_by(c, r, (struct view){&candidates->items[i], 1}) == COVER_YES)
+            cover_by(c, r, (struct list_view){&candidates->items[i], 1}) == COVER_YES)
             return i;
     return candidates->n;
 }
@@ -48,7 +48,7 @@ static void minimize(struct cover *c, const struct rule *r, struct list *by)
         for (size_t k = 0; k < by->n; k++)
             if (k != i)
                 list_add(&without, by->items[k]);
-        if (cover_by(c, r, view_of(&without)) == COVER_YES) {
+        if (cover_by(c, r, list_view_of(&without)) == COVER_YES) {
             free(by->items);
             *by = without;
         } else {
@@ -68,7 +68,7 @@ static void find_coverers(struct cover *c, const struct rule *r, enum layer laye
     if (single < ret->n) {
         ret->items[0] = ret->items[single];
         ret->n = 1;
-    } else if (cover_by(c, r, view_of(ret)) == COVER_YES) {
+    } else if (cover_by(c, r, list_view_of(ret)) == COVER_YES) {
         minimize(c, r, ret);
     } else {
         ret->n = 0;
@@ -100,7 +100,7 @@ static const char *verb_of(const struct rule *r)
 
 static bool is_same(struct cover *c, const struct rule *a, const struct rule *b)
 {
-    return cover_by(c, b, (struct view){&a->index, 1}) == COVER_YES;
+    return cover_by(c, b, (struct list_view){&a->index, 1}) == COVER_YES;
 }
 
 static void tell_dead(const struct burying *b, const struct rule *r)
@@ -196,7 +196,7 @@ static void bury(struct burying *b, bool by_one)
         cover_candidates(c, r, r->layer, b->dead, &candidates);
         b->dead[r->index] =
             by_one ? find_single(c, r, &candidates) < candidates.n
-                   : candidates.n > 1 && cover_by(c, r, view_of(&candidates)) == COVER_YES;
+                   : candidates.n > 1 && cover_by(c, r, list_view_of(&candidates)) == COVER_YES;
     }
     free(candidates.items);
 }

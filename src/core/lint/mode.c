@@ -59,7 +59,7 @@ static bool is_enforced(const struct end *e)
 static struct verdict_answer judge(struct holes *h, uint32_t from, uint32_t to,
                                    const struct verdict_facts *facts, const struct rule *only)
 {
-    struct view near = cover_rules_between(h->l->cover, from, to);
+    struct list_view near = cover_rules_between(h->l->cover, from, to);
     size_t n = 0;
 
     for (uint32_t i = 0; i < near.n; i++) {
@@ -84,7 +84,7 @@ static bool is_only_reported(struct holes *h, uint32_t from, uint32_t to)
 
 static bool is_allowed_somehow(struct holes *h, uint32_t from, uint32_t to)
 {
-    struct view near = cover_rules_between(h->l->cover, from, to);
+    struct list_view near = cover_rules_between(h->l->cover, from, to);
 
     h->n_judged++;
     for (uint32_t i = 0; i < near.n; i++) {

@@ -59,7 +59,7 @@ static bool is_denied(const struct segments *s, uint32_t from, uint32_t to)
 {
     const struct linting *l = s->l;
     const uint32_t *classes = l->cover->classes->of_endpoint;
-    struct view near = cover_rules_between(l->cover, classes[from], classes[to]);
+    struct list_view near = cover_rules_between(l->cover, classes[from], classes[to]);
     struct verdict_facts f = {.modbus = NO_FUNCTION};
 
     for (uint32_t i = 0; i < near.n; i++)

@@ -18,6 +18,7 @@
 #include "enforce/common/filter.h"
 #include "enforce/edge/guard.h"
 #include "enforce/edge/internal.h"
+#include "enforce/edge/pair.h"
 
 enum {
     TCX_INGRESS = 46, /* BPF_TCX_INGRESS and _EGRESS of Linux 6.6; older headers lack them. */
@@ -153,6 +154,16 @@ static int set_number(struct edge *e, uint32_t ifindex, uint32_t number)
                : 0;
 }
 
+/* The port's wire, when it is in line: again and again, since either end may be unplugged. */
+static int join_wire(const struct port *p, struct buf *why)
+{
+    const struct edge_binding *b = &p->binding;
+
+    if (!p->bound || !b->pair[0] || !if_nametoindex(b->pair))
+        return 0; /* It is joined when it appears. */
+    return pair_join(b->interface, b->pair, b->open_before, why);
+}
+
 /* The interface is (again) there: its number first, then the programs that ask for it. */
 int attach_port(struct edge *e, uint32_t number, struct buf *why)
 {
@@ -174,12 +185,14 @@ int attach_port(struct edge *e, uint32_t number, struct buf *why)
         r = put_programs(e, number);
     if (r < 0) {
         buf_printf(why, "cannot put programs on %s: %s", p->binding.interface, strerror(-r));
+        if (p->binding.open_before)
+            (void)join_wire(p, why);
         return r;
     }
     if (!p->attached)
         guard_open_port(e, ifindex);
     p->attached = true;
-    return 0;
+    return join_wire(p, why);
 }
 
 void attach_remove(struct edge *e, uint32_t number)
@@ -264,8 +277,12 @@ static void refresh(struct edge *e, uint32_t number)
     uint32_t ifindex = if_nametoindex(p->binding.interface);
     CLEANUP(buf_done) struct buf why = BUF_INIT;
 
-    if (ifindex == p->kernel.ifindex && (p->attached || !ifindex))
+    if (ifindex == p->kernel.ifindex && (p->attached || !ifindex)) {
+        if (ifindex && join_wire(p, &why) < 0 && !p->wire_told)
+            edge_notice(e, NOTICE_NIC, "%s; it is tried again", buf_str(&why));
+        p->wire_told = why.size > 0;
         return;
+    }
     if (attach_port(e, number, &why) < 0)
         edge_notice(e, NOTICE_NIC, "%s; it is tried again", buf_str(&why));
     else if (ifindex)

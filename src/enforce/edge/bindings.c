@@ -2,6 +2,7 @@
 /* Which MACs and addresses belong to which port.  What is new is added before a switch of programs,
  * what is old is removed after it. */
 #include <errno.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -47,6 +48,72 @@ static void trim_macs(struct edge *e, uint32_t number, const struct edge_binding
     }
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec t = {.tv_sec = 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+/* Removes what MACs asked for that the binding lacks. */
+static void trim_clients(struct edge *e, uint32_t number, const struct edge_binding *keep)
+{
+    int fd = bpf_map__fd(e->bpf->maps.clients);
+    struct edge_mac key, next;
+    void *previous = NULL;
+
+    for (int i = 0; i < ENDS && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
+        if (next.port == number && !(keep && has_mac(keep, next.mac))) {
+            (void)bpf_map_delete_elem(fd, &next);
+            previous = NULL;
+            continue;
+        }
+        key = next;
+        previous = &key;
+    }
+}
+
+/* And what they learned. */
+static void trim_leases(struct edge *e, uint32_t number, const struct edge_binding *keep)
+{
+    int fd = bpf_map__fd(e->bpf->maps.leases);
+    struct abi_address key, next;
+    struct edge_lease lease;
+    void *previous = NULL;
+
+    for (int i = 0; i < ENDS && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
+        if (bpf_map_lookup_elem(fd, &next, &lease) == 0 && lease.port == number &&
+            !(keep && has_mac(keep, lease.mac))) {
+            (void)bpf_map_delete_elem(fd, &next);
+            previous = NULL;
+            continue;
+        }
+        key = next;
+        previous = &key;
+    }
+    trim_clients(e, number, keep);
+}
+
+size_t bindings_leases(const struct edge *e, uint32_t number, struct address addresses[],
+                       size_t room)
+{
+    int fd = bpf_map__fd(e->bpf->maps.leases);
+    struct abi_address key, next;
+    struct edge_lease lease;
+    void *previous = NULL;
+    size_t n = 0;
+
+    for (int i = 0; i < ENDS && n < room && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
+        key = next;
+        previous = &key;
+        if (bpf_map_lookup_elem(fd, &key, &lease) == 0 && lease.port == number &&
+            lease.epoch == e->ports[number].kernel.epoch && lease.expires_ns > now_ns())
+            addresses[n++] = address_of_abi(&key);
+    }
+    return n;
+}
+
 int bindings_put_macs(struct edge *e, uint32_t number, const struct edge_binding *b)
 {
     int fd = bpf_map__fd(e->bpf->maps.macs);
@@ -58,6 +125,7 @@ int bindings_put_macs(struct edge *e, uint32_t number, const struct edge_binding
             return -errno;
     }
     trim_macs(e, number, b);
+    trim_leases(e, number, b->learn_dhcp ? b : NULL);
     return 0;
 }
 
@@ -136,6 +204,7 @@ void bindings_trim_own(struct edge *e, uint32_t number)
 void bindings_clear(struct edge *e, uint32_t number)
 {
     trim_macs(e, number, NULL);
+    trim_leases(e, number, NULL);
     trim_own(e, number, NULL);
 }
 
@@ -151,7 +220,9 @@ void bindings_forget_flows(struct edge *e, uint32_t number)
         key = next;
         previous = &key;
         r = bpf_map_get_next_key(fd, previous, &next);
-        if (key.port == number)
-            (void)bpf_map_delete_elem(fd, &key);
+        if (key.port != number)
+            continue;
+        (void)bpf_map_delete_elem(fd, &key);
+        (void)bpf_map_delete_elem(bpf_map__fd(e->bpf->maps.edge_streams), &key);
     }
 }

@@ -2,7 +2,6 @@
 /* The life of the edge: load, bind, switch, watch; see edge.h. */
 #include "enforce/edge/edge.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -17,8 +16,10 @@
 
 #include "edge.skel.h"
 #include "enforce/common/filter.h"
+#include "enforce/common/pins.h"
 #include "enforce/edge/guard.h"
 #include "enforce/edge/internal.h"
+#include "enforce/edge/pair.h"
 
 enum { GUARD_EVERY = 10 }; /* Watches: seconds times two. */
 
@@ -194,7 +195,7 @@ int edge_new(const struct edge_options *options, const struct enforcer_events *e
     int r;
 
     e->ports = xcalloc(EDGE_PORTS, sizeof *e->ports);
-    e->netlink_fd = -1;
+    e->netlink_fd = e->claim_fd = -1;
     e->options = *options;
     e->options.pin_dir = e->pin_dir = xstrdup(options->pin_dir);
     e->no_tcx = options->no_tcx;
@@ -203,7 +204,9 @@ int edge_new(const struct edge_options *options, const struct enforcer_events *e
         e->ports[number].links[0] = e->ports[number].links[1] = -1;
 
     quiet_libbpf();
-    r = check_place(e->pin_dir, why);
+    r = claim_namespace(e, why);
+    if (r == 0)
+        r = check_place(e->pin_dir, why);
     if (r == 0)
         r = load(e, why);
     if (r == 0)
@@ -230,12 +233,15 @@ void edge_free(struct edge *e)
     for (uint32_t number = 0; number < EDGE_PORTS; number++) {
         for (unsigned slot = 0; slot < ABI_SLOTS; slot++)
             edge_empty(e, &e->ports[number].slots[slot]);
+        suspects_done(&e->ports[number].suspects);
         for (unsigned direction = 0; direction < 2; direction++)
             if (e->ports[number].links[direction] >= 0)
                 close(e->ports[number].links[direction]);
     }
     if (e->netlink_fd >= 0)
         close(e->netlink_fd);
+    if (e->claim_fd >= 0)
+        close(e->claim_fd);
     edge_bpf__destroy(e->bpf);
     free(e->ports);
     free(e->pin_dir);
@@ -276,6 +282,11 @@ static uint32_t free_number(const struct edge *e)
     return 0;
 }
 
+static bool same_macs(const struct edge_binding *a, const struct edge_binding *b)
+{
+    return a->n_macs == b->n_macs && memcmp(a->macs, b->macs, a->n_macs * sizeof(a->macs[0])) == 0;
+}
+
 static void start_port(struct edge *e, uint32_t number, const struct edge_binding *b)
 {
     struct port *p = &e->ports[number];
@@ -292,6 +303,7 @@ int edge_put_port(struct edge *e, const struct edge_binding *b, struct buf *why)
 {
     struct port *p;
     uint32_t number;
+    bool moved;
     int r;
 
     if (!binding_is_fine(b)) {
@@ -308,17 +320,28 @@ int edge_put_port(struct edge *e, const struct edge_binding *b, struct buf *why)
         start_port(e, number, b);
         p = &e->ports[number];
     }
+    moved = !p->bound || !same_macs(&p->binding, b);
     p->binding = *b;
     p->bound = true;
     p->kernel.flags = (b->open_before ? EDGE_PORT_OPEN_BEFORE : 0u) |
                       (b->dhcp_server ? EDGE_PORT_DHCP_SERVER : 0u) |
-                      (b->router ? EDGE_PORT_ROUTER : 0u);
+                      (b->router ? EDGE_PORT_ROUTER : 0u) | (b->learn_dhcp ? EDGE_PORT_LEARN : 0u) |
+                      (b->refusal == REFUSE_RESET       ? EDGE_PORT_RESET
+                       : b->refusal == REFUSE_EXCEPTION ? EDGE_PORT_EXCEPTION
+                                                        : 0u);
     r = bindings_put_macs(e, number, b);
+    if (r == 0 && moved && p->kernel.active)
+        r = edge_activate(e, number, p->kernel.active & 1); /* Known flows are looked at again. */
     if (r < 0) {
         buf_printf(why, "cannot bind %s: %s", b->interface, strerror(-r));
         return r;
     }
     return attach_port(e, number, why);
+}
+
+int edge_join_pair(const char *port, const char *pair, bool open, struct buf *why)
+{
+    return pair_join(port, pair, open, why);
 }
 
 int edge_remove_port(struct edge *e, const char *interface, struct buf *why)
@@ -330,9 +353,11 @@ int edge_remove_port(struct edge *e, const char *interface, struct buf *why)
         buf_printf(why, "%s is no port of this edge", interface);
         return -ENOENT;
     }
+    pair_end(interface); /* A closed wire ends before its programs do. */
     attach_remove(e, number);
     for (unsigned slot = 0; slot < ABI_SLOTS; slot++)
         edge_empty(e, &p->slots[slot]);
+    suspects_done(&p->suspects);
     bindings_clear(e, number);
     bindings_forget_flows(e, number);
     *p = (struct port){.links = {-1, -1}};
@@ -381,6 +406,7 @@ static void verify_maps(struct edge *e)
 
 void edge_watch(struct edge *e)
 {
+    claim_answer(e);
     verify_config(e);
     verify_maps(e);
     for (uint32_t number = 1; number < EDGE_PORTS; number++) {
@@ -402,17 +428,27 @@ static struct edge_port_status status_of(const struct edge *e, uint32_t number)
     struct edge_use use = {.flows = 0};
 
     (void)bpf_map_lookup_elem(bpf_map__fd(e->bpf->maps.uses), &number, &use);
-    return (struct edge_port_status){.interface = p->binding.interface,
-                                     .endpoint = p->slots[slot].endpoint,
-                                     .revision =
-                                         p->kernel.active ? p->kernel.slots[slot].revision : 0,
-                                     .present = p->attached,
-                                     .open_before = p->binding.open_before,
-                                     .hook = !p->attached ? "none"
-                                             : p->by_tcx  ? "tcx"
-                                                          : "clsact",
-                                     .n_flows = use.flows,
-                                     .n_half = use.half};
+    return (struct edge_port_status){
+        .interface = p->binding.interface,
+        .endpoint = p->slots[slot].endpoint,
+        .revision = p->kernel.active ? p->kernel.slots[slot].revision : 0,
+        .present = p->attached,
+        .open_before = p->binding.open_before,
+        .pair = p->binding.pair,
+        .joined = p->binding.pair[0] && pair_is_joined(p->binding.interface, p->binding.pair),
+        .hook = !p->attached ? "none"
+                : p->by_tcx  ? "tcx"
+                             : "clsact",
+        .n_flows = use.flows,
+        .n_half = use.half};
+}
+
+size_t edge_learned(const struct edge *e, const char *interface, struct address addresses[],
+                    size_t room)
+{
+    uint32_t number;
+
+    return edge_find(e, interface, &number) ? bindings_leases(e, number, addresses, room) : 0;
 }
 
 size_t edge_ports(const struct edge *e, struct edge_port_status ports[], size_t room)
@@ -452,26 +488,15 @@ static void remove_filters(void)
         if_freenameindex(all);
 }
 
-int edge_detach(const char *pin_dir, struct buf *why)
+static void end_hooks(void)
 {
-    DIR *dir = opendir(pin_dir);
-    const struct dirent *entry;
-    int r = 0;
-
-    if (!dir) {
-        buf_printf(why, "%s: %s: nothing to detach", pin_dir, strerror(errno));
-        return -errno;
-    }
     quiet_libbpf();
+    pair_end_all(); /* A closed wire ends before its programs do. */
     guard_remove();
     remove_filters();
-    while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-            r = -errno;
-    closedir(dir);
-    if (r == 0 && rmdir(pin_dir) < 0)
-        r = -errno;
-    if (r < 0)
-        buf_printf(why, "cannot remove %s: %s", pin_dir, strerror(-r));
-    return r;
+}
+
+int edge_detach(const char *pin_dir, struct buf *why)
+{
+    return pins_remove(pin_dir, end_hooks, why);
 }

@@ -58,16 +58,19 @@ struct edge_options {
 
 struct edge_binding {
     char interface[EDGE_INTERFACE_SIZE];
+    char pair[EDGE_INTERFACE_SIZE]; /* In line: joined with this one (pair.h); "": not. */
     uint8_t macs[EDGE_MAX_MACS][6];
     size_t n_macs;
-    bool open_before; /* Passes everything until its first program: in-line, by choice. */
-    bool dhcp_server; /* The guest may answer DHCP requests. */
-    bool router;      /* The guest may advertise itself as a router. */
+    bool open_before;     /* Passes everything until its first program: in-line, by choice. */
+    bool dhcp_server;     /* The guest may answer DHCP requests. */
+    bool router;          /* The guest may advertise itself as a router. */
+    bool learn_dhcp;      /* Addresses that DHCP gives it are its own, for their time. */
+    enum refusal refusal; /* Of requests for protocol functions that are denied. */
 };
 
 /* Loads the programs, taking over what is pinned.
  * -EPERM: a capability is missing.  -ENOENT: no BPF file system there.  -EEXIST: what is pinned has
- * another shape.  Others: from the kernel. */
+ * another shape.  -EBUSY: this name space has an edge already.  Others: from the kernel. */
 int edge_new(const struct edge_options *options, const struct enforcer_events *events,
              struct edge **ret_e, struct buf *why);
 void edge_free(struct edge *e); /* Forgets; detaches nothing. */
@@ -77,6 +80,9 @@ DEFINE_CLEANUP(struct edge, edge_free)
  * An interface that is not there yet is taken when it appears.
  * -ENOSPC: no more ports.  -EINVAL: no MAC, or a name that is none.  Others: from the kernel. */
 int edge_put_port(struct edge *e, const struct edge_binding *binding, struct buf *why);
+
+/* Without an edge: the wire of an in-line port that is open without programs.  As pair_join(). */
+int edge_join_pair(const char *port, const char *pair, bool open, struct buf *why);
 
 /* Ends the enforcement at this port and its flows: opens it, unless it is guarded.
  * -ENOENT: not bound. */
@@ -106,6 +112,8 @@ struct edge_port_status {
     uint64_t revision;     /* 0: closed, or open before. */
     bool present;          /* The interface is there, and the programs are on it. */
     bool open_before;
+    const char *pair; /* "": not in line. */
+    bool joined;      /* The two are one wire. */
     const char *hook; /* "tcx", "clsact" or "none". */
     uint32_t n_flows, n_half;
 };
@@ -113,6 +121,10 @@ size_t edge_ports(const struct edge *e, struct edge_port_status ports[], size_t 
 
 /* Of one interface; false: it is no port. */
 bool edge_port(const struct edge *e, const char *interface, struct edge_port_status *ret_status);
+
+/* Addresses that a port has learned and may use now; how many. */
+size_t edge_learned(const struct edge *e, const char *interface, struct address addresses[],
+                    size_t room);
 
 /* Counter number i of a port: why its frames passed or not.  Names for i < edge_n_counters(). */
 uint64_t edge_counter(const struct edge *e, const char *interface, size_t i);

@@ -45,10 +45,29 @@ static void give_flow(struct edge *e, const struct edge_event *v)
         e->events.flow(e->events.arg, &f);
 }
 
+static void tell_lease(struct edge *e, const struct edge_event *v)
+{
+    const struct port *p = &e->ports[v->number < EDGE_PORTS ? v->number : 0];
+    char address[ADDRESS_TEXT_SIZE], server[ADDRESS_TEXT_SIZE];
+    struct address a = address_of_abi(&v->local), b = address_of_abi(&v->remote);
+
+    if (p->used)
+        edge_notice(e, NOTICE_NIC, "%s (%s): %s was learned from the DHCP server %s, for %llu s",
+                    p->binding.interface, p->slots[p->kernel.active & 1].endpoint,
+                    address_format(&a, address), address_format(&b, server),
+                    (unsigned long long)v->count);
+}
+
 static int take_event(void *e, void *data, size_t size)
 {
-    if (size >= sizeof(struct edge_event))
-        give_flow(e, data);
+    const struct edge_event *v = data;
+
+    if (size < sizeof(*v))
+        return 0;
+    if (v->kind == EDGE_EVENT_LEASE)
+        tell_lease(e, v);
+    else
+        give_flow(e, v);
     return 0;
 }
 
@@ -154,12 +173,13 @@ size_t edge_n_counters(void)
 const char *edge_counter_name(size_t i)
 {
     static const char *const names[EDGE_COUNTERS] = {
-        "passed",       "denied",     "closed",     "malformed",   "vlan",        "control",
-        "foreign",      "mac_spoof",  "ip_spoof",   "arp_spoof",   "nd_spoof",    "duplicate",
-        "not_for_us",   "rogue_dhcp", "rogue_ra",   "redirect",    "options",     "extensions",
-        "encapsulated", "fragment",   "tiny",       "tcp_flags",   "stray_tcp",   "stray",
-        "function",     "request",    "full_tcp",   "full_udp",    "full_other",  "allowed",
-        "would_deny",   "cut",        "lost_flows", "lost_closes", "lost_denials"};
+        "passed",       "denied",     "closed",   "malformed", "vlan",       "control",
+        "foreign",      "mac_spoof",  "ip_spoof", "arp_spoof", "nd_spoof",   "duplicate",
+        "not_for_us",   "rogue_dhcp", "rogue_ra", "redirect",  "options",    "extensions",
+        "encapsulated", "fragment",   "tiny",     "tcp_flags", "stray_tcp",  "stray",
+        "function",     "request",    "full_tcp", "full_udp",  "full_other", "allowed",
+        "would_deny",   "cut",        "answered", "leased",    "lost_flows", "lost_closes",
+        "lost_denials"};
 
     return i < EDGE_COUNTERS ? names[i] : "?";
 }

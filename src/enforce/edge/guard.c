@@ -2,21 +2,19 @@
 #include "enforce/edge/guard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <openssl/evp.h>
+
+#include "sys/child.h"
 
 #define NFT_PATH "/usr/sbin/nft"
 #define TABLE_NAME "suimitsu_edge"
 #define DROP_IN "\"prerouting\",\"prio\":-300"
 #define DROP_OUT "\"postrouting\",\"prio\":300"
 
-enum { MAX_SAID = 1 << 20 };
+enum { MAX_SAID = 1 << 20, TIMEOUT_MS = 60000 };
 
 static const char *const families[] = {"bridge", "inet"};
 
@@ -32,51 +30,6 @@ static bool name_is_fine(const char *name, bool pattern)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", name[i]))
             return false;
     return true;
-}
-
-static void read_all(int fd, struct buf *out)
-{
-    char chunk[4096];
-    ssize_t n;
-
-    while ((n = read(fd, chunk, sizeof(chunk))) > 0 && out->size < MAX_SAID)
-        buf_add(out, chunk, (size_t)n);
-}
-
-static int spawn_nft(char *const argv[], int in, int out, pid_t *ret_pid)
-{
-    char *const env[] = {(char[]){"LC_ALL=C"}, NULL};
-    posix_spawn_file_actions_t actions;
-    int r;
-
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_adddup2(&actions, in, 0);
-    (void)posix_spawn_file_actions_adddup2(&actions, out, 1);
-    (void)posix_spawn_file_actions_adddup2(&actions, out, 2);
-    r = posix_spawn(ret_pid, NFT_PATH, &actions, NULL, argv, env);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    return -r;
-}
-
-/* Runs nft; it reads all of its input before it says anything. */
-static int run_nft(char *const argv[], const struct buf *input, struct buf *said)
-{
-    int in[2], out[2], status = -1, r;
-    pid_t pid;
-
-    if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
-        return -errno;
-    r = spawn_nft(argv, in[0], out[1], &pid);
-    close(in[0]);
-    close(out[1]);
-    if (r == 0 && input && write(in[1], input->data, input->size) != (ssize_t)input->size)
-        r = -EIO;
-    close(in[1]);
-    read_all(out[0], said); /* Nothing when it was not started. */
-    close(out[0]);
-    if (r == 0 || r == -EIO)
-        (void)waitpid(pid, &status, 0);
-    return r < 0 ? r : status == 0 ? 0 : -EIO;
 }
 
 static void put_object(struct buf *json, const char *verb, const char *kind, const char *family)
@@ -157,17 +110,14 @@ static bool is_guarding(const struct edge *e)
 /* Both tables as nft lists them, without their counters. */
 static int digest_of_tables(unsigned char digest[POOL_DIGEST])
 {
-    CLEANUP(buf_done) struct buf said = BUF_INIT;
+    CLEANUP(buf_done) struct buf said = BUF_INIT, ignored = BUF_INIT;
     unsigned size = POOL_DIGEST;
 
     for (size_t i = 0; i < ARRAY_SIZE(families); i++) {
-        char family[8];
-        char *const argv[] = {
-            (char[]){"nft"},   (char[]){"-j"}, (char[]){"-s"},       (char[]){"list"},
-            (char[]){"table"}, family,         (char[]){TABLE_NAME}, NULL};
+        const char *const argv[] = {NFT_PATH, "-j",        "-s",       "list",
+                                    "table",  families[i], TABLE_NAME, NULL};
 
-        (void)snprintf(family, sizeof(family), "%s", families[i]);
-        if (run_nft(argv, NULL, &said) < 0)
+        if (child_run(argv, NULL, MAX_SAID, TIMEOUT_MS, &said, &ignored) < 0)
             return -ENOENT;
     }
     return EVP_Digest(said.data, said.size, digest, &size, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
@@ -176,17 +126,17 @@ static int digest_of_tables(unsigned char digest[POOL_DIGEST])
 /* One transaction; what stands afterwards is remembered. */
 static int run(struct edge *e, const struct buf *items, struct buf *why)
 {
-    CLEANUP(buf_done) struct buf json = BUF_INIT, said = BUF_INIT;
-    char *const argv[] = {(char[]){"nft"}, (char[]){"-j"}, (char[]){"-f"}, (char[]){"-"}, NULL};
+    CLEANUP(buf_done) struct buf json = BUF_INIT, said = BUF_INIT, complaint = BUF_INIT;
+    const char *const argv[] = {NFT_PATH, "-j", "-f", "-", NULL};
     int r;
 
     buf_puts(&json, "{\"nftables\":[");
     buf_add(&json, items->data, items->size ? items->size - 1 : 0); /* Without the last comma. */
     buf_puts(&json, "]}");
-    r = run_nft(argv, &json, &said);
+    r = child_run(argv, &json, MAX_SAID, TIMEOUT_MS, &said, &complaint);
     if (r == -EIO)
-        buf_printf(why, "nft refused the guard's table: %.*s", (int)strcspn(buf_str(&said), "\n"),
-                   buf_str(&said));
+        buf_printf(why, "nft refused the guard's table: %.*s",
+                   (int)strcspn(buf_str(&complaint), "\n"), buf_str(&complaint));
     else if (r < 0)
         buf_printf(why, "cannot run %s: %s", NFT_PATH, strerror(-r));
     if (r == 0 && e)

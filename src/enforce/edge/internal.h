@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bpf/edge_abi.h"
+#include "enforce/common/suspects.h"
 #include "enforce/common/tables.h"
 #include "enforce/edge/edge.h"
 
@@ -37,10 +38,12 @@ struct port {
     struct port_slot slots[ABI_SLOTS];
     int links[2]; /* By enum abi_direction; tcx links, or -1. */
     bool attached, by_tcx;
-    struct { /* Which revision an 'active' stands for, newest first. */
+    bool wire_told; /* That it cannot be joined. */
+    struct {        /* Which revision an 'active' stands for, newest first. */
         uint64_t active, revision;
     } revisions[EDGE_REVISIONS];
     uint64_t spoofs_told[EDGE_REASONS];
+    struct suspects suspects; /* By the program that it got last. */
 };
 
 struct edge {
@@ -54,6 +57,7 @@ struct edge {
     struct pooled *pool;
     struct ring_buffer *ring;
     int netlink_fd;
+    int claim_fd; /* Says that this name space has an edge; -1: not claimed. */
     uint64_t generation;
     uint32_t epoch;
     bool no_tcx; /* Asked for, or the kernel has none. */
@@ -71,6 +75,9 @@ int edge_store_port(struct edge *e, uint32_t number); /* -errno */
 int edge_store_config(struct edge *e);
 struct port *edge_find(const struct edge *e, const char *interface, uint32_t *ret_number);
 
+/* policy.c: the slot is in force; every flow of the port is judged again by its next packet. */
+int edge_activate(struct edge *e, uint32_t number, unsigned slot);
+
 /* tables.c: a slot's inner maps, shared by what they hold. */
 void edge_learn_types(struct edge *e);
 int edge_fill(struct edge *e, uint32_t number, unsigned slot, const struct program *view,
@@ -82,6 +89,9 @@ void edge_verify_tables(struct edge *e, uint32_t number);
 int bindings_put_macs(struct edge *e, uint32_t number, const struct edge_binding *b);
 int bindings_add_own(struct edge *e, uint32_t number, const struct port_slot *s);
 void bindings_trim_own(struct edge *e, uint32_t number); /* Keeps the active slot's only. */
+/* Learned addresses that count now. */
+size_t bindings_leases(const struct edge *e, uint32_t number, struct address addresses[],
+                       size_t room);
 void bindings_clear(struct edge *e, uint32_t number);
 void bindings_forget_flows(struct edge *e, uint32_t number);
 
@@ -91,6 +101,10 @@ void attach_verify(struct edge *e, uint32_t number);
 void attach_remove(struct edge *e, uint32_t number);
 int attach_listen(struct edge *e, struct buf *why);
 void attach_refresh(struct edge *e); /* Interfaces came or went. */
+
+/* claim.c: -EBUSY: another edge has it. */
+int claim_namespace(struct edge *e, struct buf *why);
+void claim_answer(const struct edge *e); /* To those who asked since. */
 
 /* events.c */
 int events_open(struct edge *e, struct buf *why);

@@ -10,7 +10,7 @@
 #include "enforce/edge/internal.h"
 
 /* Slots first, then the one word that says which of them is in force. */
-static int activate(struct edge *e, uint32_t number, unsigned slot)
+int edge_activate(struct edge *e, uint32_t number, unsigned slot)
 {
     struct port *p = &e->ports[number];
     uint64_t before = p->kernel.active;
@@ -30,53 +30,33 @@ static int activate(struct edge *e, uint32_t number, unsigned slot)
     return 0;
 }
 
-static bool stays_suspect(const struct program *p, const struct abi_address *key)
-{
-    struct address a = address_of_abi(key);
-
-    for (size_t i = 0; i < p->n_addresses; i++)
-        if (p->addresses[i].length == 128 && p->addresses[i].trust != TRUST_WHITE &&
-            address_compare(&p->addresses[i].address, &a) == 0)
-            return true;
-    return false;
-}
-
 static int store_suspects_flag(struct edge *e)
 {
-    struct abi_address any;
-
     e->config.flags &= ~(uint32_t)EDGE_FLAG_SUSPECTS;
-    if (bpf_map_get_next_key(bpf_map__fd(e->bpf->maps.suspects), NULL, &any) == 0)
+    if (suspects_any(bpf_map__fd(e->bpf->maps.suspects)))
         e->config.flags |= EDGE_FLAG_SUSPECTS;
     return edge_store_config(e);
 }
 
-/* Every program carries the trust of every address.  Adds before it removes: at no instant does a
- * suspect look white. */
-static int sync_trust(struct edge *e, const struct program *p)
+static bool stays_suspect(void *edge, const struct abi_address *a)
 {
-    int fd = bpf_map__fd(e->bpf->maps.suspects);
-    struct abi_address key, next;
-    void *previous = NULL;
+    const struct edge *e = edge;
 
-    for (size_t i = 0; i < p->n_addresses; i++) {
-        const struct program_address *a = &p->addresses[i];
-        uint32_t trust = a->trust;
+    for (uint32_t number = 1; number < EDGE_PORTS; number++)
+        if (e->ports[number].used && suspects_have(&e->ports[number].suspects, a))
+            return true;
+    return false;
+}
 
-        key = abi_address_of(&a->address);
-        if (trust != TRUST_WHITE && a->length == 128 &&
-            bpf_map_update_elem(fd, &key, &trust, BPF_ANY) < 0)
-            return -errno;
-    }
-    while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-        if (!stays_suspect(p, &next)) {
-            (void)bpf_map_delete_elem(fd, &next);
-            previous = NULL;
-            continue;
-        }
-        key = next;
-        previous = &key;
-    }
+static int sync_trust(struct edge *e, struct port *port, const struct program *p)
+{
+    int fd = bpf_map__fd(e->bpf->maps.suspects), r = suspects_add(fd, p);
+
+    if (r < 0)
+        return r;
+    suspects_done(&port->suspects);
+    port->suspects = suspects_of(p);
+    suspects_trim(fd, stays_suspect, e);
     return store_suspects_flag(e);
 }
 
@@ -89,7 +69,7 @@ static size_t n_own(const struct program *p)
     return n;
 }
 
-static int check_program(const struct edge *e, const char *interface, const struct program *view,
+static int check_program(const struct edge *e, const struct port *port, const struct program *view,
                          struct buf *why)
 {
     if (view->n_entries > e->options.max_entries || n_own(view) > EDGE_MAX_OWN) {
@@ -97,12 +77,12 @@ static int check_program(const struct edge *e, const char *interface, const stru
                    "the policy for %s needs %zu entries and %zu addresses of its own, the limits "
                    "here are %u and %d; %s keeps what it has",
                    view->endpoint, view->n_entries, n_own(view), e->options.max_entries,
-                   EDGE_MAX_OWN, interface);
+                   EDGE_MAX_OWN, port->binding.interface);
         return -E2BIG;
     }
-    if (n_own(view) == 0) {
+    if (n_own(view) == 0 && !port->binding.learn_dhcp) {
         buf_printf(why, "the policy for %s names no address of its own: %s could not speak",
-                   view->endpoint, interface);
+                   view->endpoint, port->binding.interface);
         return -EINVAL;
     }
     return 0;
@@ -120,7 +100,7 @@ int edge_load(struct edge *e, const char *interface, const struct program *p, st
         buf_printf(why, "%s is no port of this edge", interface);
         return -ENOENT;
     }
-    r = check_program(e, interface, view, why);
+    r = check_program(e, port, view, why);
     if (r < 0)
         return r;
     slot = port->kernel.active ? !(port->kernel.active & 1) : 0;
@@ -129,11 +109,11 @@ int edge_load(struct edge *e, const char *interface, const struct program *p, st
         return r;
     port->kernel.slots[slot] = table_head(view);
     port->kernel.trust = (uint32_t)view->trust;
-    r = sync_trust(e, view);
+    r = sync_trust(e, port, view);
     if (r == 0)
         r = bindings_add_own(e, number, &port->slots[slot]);
     if (r == 0)
-        r = activate(e, number, slot);
+        r = edge_activate(e, number, slot);
     if (r < 0) {
         buf_printf(why, "cannot switch %s to revision %llu: %s", interface,
                    (unsigned long long)p->revision, strerror(-r));
@@ -156,7 +136,7 @@ int edge_back(struct edge *e, const char *interface, struct buf *why)
     }
     r = bindings_add_own(e, number, &p->slots[other]);
     if (r == 0)
-        r = activate(e, number, other);
+        r = edge_activate(e, number, other);
     if (r < 0)
         buf_printf(why, "cannot switch %s back: %s", interface, strerror(-r));
     else
@@ -174,24 +154,21 @@ static bool port_has(const struct edge *e, uint32_t number, const struct abi_add
 
 int edge_set_trust(struct edge *e, const struct address *address, enum trust trust)
 {
-    int fd = bpf_map__fd(e->bpf->maps.suspects), r = 0;
     struct abi_address key = abi_address_of(address);
-    uint32_t value = (uint32_t)trust;
+    int r = suspects_set(bpf_map__fd(e->bpf->maps.suspects), &key, trust);
 
-    if (trust == TRUST_WHITE)
-        r = bpf_map_delete_elem(fd, &key) < 0 && errno != ENOENT ? -errno : 0;
-    else if (bpf_map_update_elem(fd, &key, &value, BPF_ANY) < 0)
-        r = -errno;
     if (r == 0)
         r = store_suspects_flag(e);
     for (uint32_t number = 1; number < EDGE_PORTS && r == 0; number++) {
         struct port *p = &e->ports[number];
 
+        if (p->used && trust == TRUST_WHITE)
+            suspects_remove(&p->suspects, &key);
         if (!p->used || !p->kernel.active)
             continue;
         if (port_has(e, number, &key))
-            p->kernel.trust = value;
-        r = activate(e, number, p->kernel.active & 1);
+            p->kernel.trust = (uint32_t)trust;
+        r = edge_activate(e, number, p->kernel.active & 1);
     }
     return r;
 }

@@ -16,6 +16,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "enforce/common/pins.h"
+#include "enforce/common/suspects.h"
 #include "enforce/host/internal.h"
 #include "host.skel.h"
 #include "rejudge.skel.h"
@@ -250,42 +252,18 @@ static void set_suspects_flag(struct host *h)
         h->config.flags &= ~(uint32_t)ABI_FLAG_SUSPECTS;
 }
 
-static bool stays_suspect(const struct program *p, const struct abi_address *key)
+static bool stays_suspect(void *suspects, const struct abi_address *a)
 {
-    struct address a = address_of_abi(key);
-
-    for (size_t i = 0; i < p->n_addresses; i++)
-        if (p->addresses[i].length == 128 && p->addresses[i].trust != TRUST_WHITE &&
-            address_compare(&p->addresses[i].address, &a) == 0)
-            return true;
-    return false;
+    return suspects_have(suspects, a);
 }
 
-/* The program carries the trust of every address; the map holds those that are not white.  Adds
- * before it removes: at no instant does a suspect look white. */
 static void sync_trust(struct host *h, const struct program *p)
 {
+    CLEANUP(suspects_done) struct suspects s = suspects_of(p);
     int fd = bpf_map__fd(h->bpf->maps.suspects);
-    struct abi_address key, next;
-    void *previous = NULL;
 
-    for (size_t i = 0; i < p->n_addresses; i++) {
-        const struct program_address *a = &p->addresses[i];
-        uint32_t trust = a->trust;
-
-        key = abi_address_of(&a->address);
-        if (trust != TRUST_WHITE && a->length == 128)
-            (void)bpf_map_update_elem(fd, &key, &trust, BPF_ANY);
-    }
-    while (bpf_map_get_next_key(fd, previous, &next) == 0) {
-        if (!stays_suspect(p, &next)) {
-            (void)bpf_map_delete_elem(fd, &next);
-            previous = NULL;
-            continue;
-        }
-        key = next;
-        previous = &key;
-    }
+    (void)suspects_add(fd, p); /* What does not fit is judged by the program's own entries. */
+    suspects_trim(fd, stays_suspect, &s);
     set_suspects_flag(h);
     h->config.trust = (uint32_t)p->trust;
 }
@@ -443,25 +421,13 @@ static void remove_filters(void)
         if_freenameindex(all);
 }
 
-int host_detach(const char *pin_dir, struct buf *why)
+static void end_hooks(void)
 {
-    DIR *dir = opendir(pin_dir);
-    const struct dirent *entry;
-    int r = 0;
-
-    if (!dir) {
-        buf_printf(why, "%s: %s: nothing to detach", pin_dir, strerror(errno));
-        return -errno;
-    }
     host_quiet_libbpf();
     remove_filters();
-    while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-            r = -errno;
-    closedir(dir);
-    if (r == 0 && rmdir(pin_dir) < 0)
-        r = -errno;
-    if (r < 0)
-        buf_printf(why, "cannot remove %s: %s", pin_dir, strerror(-r));
-    return r;
+}
+
+int host_detach(const char *pin_dir, struct buf *why)
+{
+    return pins_remove(pin_dir, end_hooks, why);
 }

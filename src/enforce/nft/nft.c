@@ -57,10 +57,12 @@ uint64_t nft_revision(const struct nft *n)
 /* ---- what is there ---- */
 
 struct found {
-    bool slots[2];
-    bool strange;          /* Not what we leave behind: it goes away whole. */
-    unsigned n_bases;      /* Our two base chains. */
-    json_t *chains, *maps; /* Names: all but the base chains. */
+    bool used[2];     /* By slot: rules of the base chains point to it. */
+    bool strange;     /* Not what we leave behind: it goes away whole. */
+    unsigned n_bases; /* Our two base chains. */
+    struct {
+        json_t *chains, *maps; /* Names. */
+    } slots[2];
 };
 
 static const char *text_at(const json_t *object, const char *key)
@@ -81,6 +83,19 @@ static bool is_base(const json_t *chain)
            json_integer_value(json_object_get(chain, "prio")) == 0;
 }
 
+/* A rule of a base chain. */
+static void find_use(struct found *f, const json_t *rule)
+{
+    const char *chain = text_at(rule, "chain");
+    char *text = NULL;
+
+    if (strcmp(chain, "in") == 0 || strcmp(chain, "out") == 0)
+        text = json_dumps(json_object_get(rule, "expr"), JSON_COMPACT);
+    f->used[0] = f->used[0] || (text && (strstr(text, "\"@g0_") || strstr(text, "\"g0_")));
+    f->used[1] = f->used[1] || (text && (strstr(text, "\"@g1_") || strstr(text, "\"g1_")));
+    free(text);
+}
+
 static void find_one(struct found *f, const char *kind, const json_t *object)
 {
     const char *name = text_at(object, "name");
@@ -90,32 +105,41 @@ static void find_one(struct found *f, const char *kind, const json_t *object)
         f->n_bases++;
     } else if ((chain || map) && name[0] == 'g' && (name[1] == '0' || name[1] == '1') &&
                name[2] == '_' && !json_object_get(object, "hook")) {
-        f->slots[name[1] - '0'] = true;
-        (void)json_array_append_new(chain ? f->chains : f->maps, json_string(name));
-    } else if (strcmp(kind, "metainfo") != 0 && strcmp(kind, "table") != 0 &&
-               strcmp(kind, "rule") != 0) {
+        (void)json_array_append_new(chain ? f->slots[name[1] - '0'].chains
+                                          : f->slots[name[1] - '0'].maps,
+                                    json_string(name));
+    } else if (strcmp(kind, "rule") == 0) {
+        find_use(f, object);
+    } else if (strcmp(kind, "metainfo") != 0 && strcmp(kind, "table") != 0) {
         f->strange = true;
     }
 }
 
 static void found_done(struct found *f)
 {
-    json_decref(f->chains);
-    json_decref(f->maps);
+    for (int i = 0; i < 2; i++) {
+        json_decref(f->slots[i].chains);
+        json_decref(f->slots[i].maps);
+    }
+}
+
+static bool has_something(const struct found *f, unsigned slot)
+{
+    return json_array_size(f->slots[slot].chains) || json_array_size(f->slots[slot].maps);
 }
 
 /* Of a listing; an empty one, or one that cannot be read, is strange. */
 static void find_all(struct found *f, const struct buf *listing)
 {
     json_t *root = listing->size ? json_loadb(listing->data, listing->size, 0, NULL) : NULL;
-    json_t *all = json_object_get(root, "nftables"), *item, *object;
-    const char *kind;
-    size_t i;
+    json_t *all = json_object_get(root, "nftables"), *item = NULL, *object = NULL;
+    const char *kind = NULL;
+    size_t i = 0;
 
-    *f = (struct found){.chains = json_array(), .maps = json_array()};
+    *f = (struct found){.slots = {{json_array(), json_array()}, {json_array(), json_array()}}};
     json_array_foreach(all, i, item) json_object_foreach(item, kind, object)
         find_one(f, kind, object);
-    f->strange = f->strange || !root || f->n_bases != 2 || f->slots[0] == f->slots[1];
+    f->strange = f->strange || !root || f->n_bases != 2 || f->used[0] == f->used[1];
     json_decref(root);
 }
 
@@ -125,20 +149,21 @@ static void add_command(struct buf *b, const char *verb, const char *kind, const
                                 NFT_TABLE, "name", name);
     char *text = json_dumps(command, JSON_COMPACT);
 
-    buf_printf(b, ",\n%s", text);
+    buf_printf(b, "%s,\n", text);
     free(text);
     json_decref(command);
 }
 
 /* Rules before maps before chains: nothing is deleted while something points to it. */
-static void add_removals(struct buf *b, const struct found *f)
+static void add_removals(struct buf *b, const struct found *f, unsigned slot)
 {
-    const json_t *name;
-    size_t i;
+    const json_t *chains = f->slots[slot].chains, *maps = f->slots[slot].maps;
+    const json_t *name = NULL;
+    size_t i = 0;
 
-    json_array_foreach(f->chains, i, name) add_command(b, "flush", "chain", name);
-    json_array_foreach(f->maps, i, name) add_command(b, "delete", "map", name);
-    json_array_foreach(f->chains, i, name) add_command(b, "delete", "chain", name);
+    json_array_foreach(chains, i, name) add_command(b, "flush", "chain", name);
+    json_array_foreach(maps, i, name) add_command(b, "delete", "map", name);
+    json_array_foreach(chains, i, name) add_command(b, "delete", "chain", name);
 }
 
 /* ---- loading ---- */
@@ -149,54 +174,109 @@ static int list(const struct nft *n, struct buf *to)
     int r;
 
     buf_reset(to);
-    r = run_nft(n->binary, NULL, to, &ignored);
+    r = run_nft(n->binary, NFT_LIST, NULL, to, &ignored);
     return r == -EIO ? 0 : r;
 }
 
-static int write_document(struct buf *b, const struct program *view, const struct found *f)
+enum step {
+    REPLACE, /* Everything at once, the table itself: for a moment closed. */
+    PREPARE, /* The other slot, and nothing uses it. */
+    SWITCH,
+    CLEAN, /* The former slot. */
+};
+
+static int write_step(struct buf *b, const struct program *view, const struct found *f,
+                      enum step step)
 {
-    unsigned slot = !f->strange && f->slots[0] ? 1 : 0;
-    int r;
+    unsigned former = f->used[1], slot = step == REPLACE ? 0 : !former;
+    int r = 0;
 
     buf_puts(b, "{\"nftables\":[\n");
-    if (f->strange)
+    if (step == REPLACE)
         buf_puts(b, ADD_TABLE "," DELETE_TABLE ",\n");
-    r = nft_rules(b, view, slot);
-    if (r < 0)
-        return r;
-    if (!f->strange)
-        add_removals(b, f);
+    else if (step == PREPARE) /* What somebody else left, or we when we were interrupted. */
+        add_removals(b, f, slot);
+    if (step == CLEAN) {
+        add_removals(b, f, former);
+        buf_puts(b, ADD_TABLE); /* It is there; without a comma behind it. */
+    } else {
+        r = nft_rules(b, view, slot,
+                      step == REPLACE   ? NFT_RULES_ALL
+                      : step == PREPARE ? NFT_RULES_SLOT
+                                        : NFT_RULES_BASES);
+    }
     buf_puts(b, "\n]}\n");
-    return 0;
+    return r;
+}
+
+static int take_step(const struct nft *n, const struct program *view, const struct found *f,
+                     enum step step, struct buf *why)
+{
+    CLEANUP(buf_done) struct buf document = BUF_INIT, said = BUF_INIT;
+    int r = write_step(&document, view, f, step);
+
+    return r < 0 ? r : run_nft(n->binary, NFT_LOAD, &document, &said, why);
+}
+
+/* The number of transactions; -EAGAIN: somebody changed the table between two of them. */
+static int take_steps(const struct nft *n, const struct program *view, const struct found *f,
+                      struct buf *why)
+{
+    CLEANUP(buf_done) struct buf said = BUF_INIT;
+    bool whole = f->strange;
+    int r = 0;
+
+    if (!whole) {
+        r = take_step(n, view, f, PREPARE, &said);
+        whole = r == -EIO && has_something(f, !f->used[1]); /* Used where we did not look. */
+    }
+    if (whole) {
+        r = take_step(n, view, f, REPLACE, why);
+        return r < 0 ? r : 1;
+    }
+    if (r < 0) {
+        buf_puts(why, buf_str(&said));
+        return r;
+    }
+    for (enum step step = SWITCH; step <= CLEAN; step++) {
+        r = take_step(n, view, f, step, &said);
+        if (r < 0)
+            return r == -EIO ? -EAGAIN : r;
+    }
+    return CLEAN - PREPARE + 1;
 }
 
 /* One attempt: 0, or 1 when somebody else changed the ruleset in between, so that what is listed
  * afterwards need not be what was loaded. */
 static int load_once(struct nft *n, const struct program *view, struct buf *why)
 {
-    CLEANUP(buf_done) struct buf document = BUF_INIT, before = BUF_INIT, said = BUF_INIT;
+    CLEANUP(buf_done) struct buf before = BUF_INIT;
+    bool unchanged = false; /* By anybody since we listed it. */
     uint32_t first, last;
     struct found f;
-    int r;
+    int r, steps;
 
-    r = generation_get(n->netlink, &first);
+    r = ruleset_generation(n->netlink, &first);
     if (r == 0)
+        unchanged = n->listing.size && first == n->generation;
+    if (r == 0 && !unchanged)
         r = list(n, &before);
     if (r < 0)
         return r;
-    find_all(&f, &before);
-    r = write_document(&document, view, &f);
+    find_all(&f, unchanged ? &n->listing : &before);
+    steps = take_steps(n, view, &f, why);
     found_done(&f);
+    if (steps == -EAGAIN)
+        return 1;
+    if (steps < 0)
+        return steps;
+    r = list(n, &n->listing);
     if (r == 0)
-        r = run_nft(n->binary, &document, &said, why);
-    if (r == 0)
-        r = list(n, &n->listing);
-    if (r == 0)
-        r = generation_get(n->netlink, &last);
+        r = ruleset_generation(n->netlink, &last);
     if (r < 0)
         return r;
     n->generation = last;
-    return last != first + 1;
+    return last != first + (uint32_t)steps;
 }
 
 static int load_view(struct nft *n, const struct program *view, struct buf *why)
@@ -207,6 +287,9 @@ static int load_view(struct nft *n, const struct program *view, struct buf *why)
         if (r <= 0)
             return r;
     }
+    /* What was listed need not be what we loaded: the next nft_check() looks again. */
+    buf_reset(&n->listing);
+    n->generation--;
     buf_puts(why, "the ruleset is changed by others all the time");
     return -EBUSY;
 }
@@ -224,6 +307,28 @@ int nft_load(struct nft *n, const struct program *p, struct buf *why)
     return r;
 }
 
+int nft_try(struct nft *n, const struct program *p, struct buf *why)
+{
+    CLEANUP(program_freep) struct program *view = edge_view(p);
+    CLEANUP(buf_done) struct buf document = BUF_INIT, said = BUF_INIT;
+    int r = nft_rules_document(&document, view);
+
+    return r < 0 ? r : run_nft(n->binary, NFT_CHECK, &document, &said, why);
+}
+
+int nft_found(struct nft *n)
+{
+    CLEANUP(buf_done) struct buf now = BUF_INIT;
+    struct found f;
+    int r = list(n, &now);
+
+    if (r < 0)
+        return r;
+    find_all(&f, &now);
+    found_done(&f);
+    return !now.size ? NFT_NONE : f.strange ? NFT_STRANGE : NFT_OURS;
+}
+
 int nft_check(struct nft *n, struct buf *why)
 {
     CLEANUP(buf_done) struct buf now = BUF_INIT;
@@ -232,7 +337,7 @@ int nft_check(struct nft *n, struct buf *why)
 
     if (!n->view)
         return -ENOENT;
-    r = generation_get(n->netlink, &generation);
+    r = ruleset_generation(n->netlink, &generation);
     if (r < 0 || generation == n->generation)
         return r;
     r = list(n, &now);
@@ -253,7 +358,7 @@ int nft_detach(struct nft *n, struct buf *why)
     int r;
 
     buf_puts(&document, "{\"nftables\":[" ADD_TABLE "," DELETE_TABLE "]}\n");
-    r = run_nft(n->binary, &document, &said, why);
+    r = run_nft(n->binary, NFT_LOAD, &document, &said, why);
     if (r < 0)
         return r;
     program_free(n->view);

@@ -8,8 +8,10 @@
  * What it cannot see (programs, users, functions) is checked by somebody else or was refused when
  * the policy was compiled; see core/edge_view.h.
  *
- * A replacement is one transaction: each packet meets the old table or the new one, whole; one that
- * nft refuses changes nothing.  nft_free() leaves all in force: a dead agent changes nothing.
+ * A replacement is prepared, put in force and cleaned up behind, a transaction each
+ * (core/nft_rules.h): each packet meets the old rules or the new ones, whole; one that nft refuses,
+ * or that is interrupted, changes no verdict.  nft_free() leaves all in force: a dead agent changes
+ * nothing.
  *
  *     nft_load()  --> listing and generation of the kernel's ruleset are remembered
  *     nft_check() --> same generation: nothing was changed by anybody (one small netlink message);
@@ -35,9 +37,23 @@ void nft_free(struct nft *n); /* What is loaded stays. */
 DEFINE_CLEANUP(struct nft, nft_free)
 
 /* Puts the program in force, or leaves what there was.  -E2BIG: too many elements.  -EIO: nft
- * refused, 'why' has what it said.  -EBUSY: others change the ruleset without end.  Else errors of
- * starting a process. */
+ * refused, 'why' has what it said.  -EBUSY: others change the ruleset
+ * without end, so that nobody can vouch for what is in force; nft_check() loads it again.  Else
+ * errors of starting a process. */
 int nft_load(struct nft *n, const struct program *p, struct buf *why);
+
+/* Would the kernel take it?  Changes nothing.  Errors as nft_load(), -EBUSY apart. */
+int nft_try(struct nft *n, const struct program *p, struct buf *why);
+
+/* What the kernel holds under our table's name, whoever loaded it. */
+enum nft_found {
+    NFT_NONE,
+    NFT_STRANGE, /* Not of the shape that we leave behind. */
+    NFT_OURS,
+};
+
+/* enum nft_found, or errors of starting a process. */
+int nft_found(struct nft *n);
 
 /* 0: as it was loaded.  1: it was not, and has been repaired.  -ENOENT: nothing was loaded yet.
  * Else as nft_load(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* posix_spawn(3), memfd_create(2), nfnetlink; see run.h. */
+/* A child process, and nfnetlink; see run.h. */
 #include "enforce/nft/run.h"
 
 #include <arpa/inet.h>
@@ -7,89 +7,31 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/nft_rules.h"
+#include "sys/child.h"
 #include "sys/file.h"
 
-enum { MAX_SAID = 1 << 28, MAX_COMPLAINT = 2000, TIMEOUT_S = 2 };
+enum { MAX_SAID = 1 << 28, MAX_COMPLAINT = 2000, TIMEOUT_S = 2, NFT_TIMEOUT_MS = 60000 };
 
-static int write_all(int fd, const char *data, size_t size)
+int run_nft(const char *binary, enum nft_errand errand, const struct buf *input, struct buf *out,
+            struct buf *why)
 {
-    while (size) {
-        ssize_t n = write(fd, data, size);
-
-        if (n < 0)
-            return -errno;
-        data += n;
-        size -= (size_t)n;
-    }
-    return lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
-}
-
-static int read_all(int fd, struct buf *to)
-{
-    off_t size = lseek(fd, 0, SEEK_END), at = 0;
-    char chunk[16384];
-    ssize_t n;
-
-    if (size > MAX_SAID)
-        return -EFBIG;
-    while ((n = pread(fd, chunk, sizeof(chunk), at)) > 0) {
-        buf_add(to, chunk, (size_t)n);
-        at += n;
-    }
-    return n < 0 ? -errno : 0;
-}
-
-static int spawn(const char *binary, char *const argv[], int in, int out, int err)
-{
-    char *const env[] = {(char[]){"LC_ALL=C"}, NULL};
-    posix_spawn_file_actions_t actions;
-    int r, status = -1;
-    pid_t pid;
-
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawn_file_actions_adddup2(&actions, in, 0);
-    (void)posix_spawn_file_actions_adddup2(&actions, out, 1);
-    (void)posix_spawn_file_actions_adddup2(&actions, err, 2);
-    r = posix_spawn(&pid, binary, &actions, NULL, argv, env);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    if (r)
-        return -r;
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return -errno;
-    return status == 0 ? 0 : -EIO;
-}
-
-int run_nft(const char *binary, const struct buf *input, struct buf *out, struct buf *why)
-{
-    char *const load[] = {(char[]){"nft"}, (char[]){"-j"}, (char[]){"-f"}, (char[]){"-"}, NULL};
-    char *const list[] = {
-        (char[]){"nft"},   (char[]){"-j"},   (char[]){"-s"},      (char[]){"list"},
-        (char[]){"table"}, (char[]){"inet"}, (char[]){NFT_TABLE}, NULL};
-    CLEANUP(fd_closep) int in = memfd_create("nft-in", MFD_CLOEXEC);
-    CLEANUP(fd_closep) int said = memfd_create("nft-out", MFD_CLOEXEC);
-    CLEANUP(fd_closep) int wrong = memfd_create("nft-err", MFD_CLOEXEC);
+    const char *const load[] = {binary, "-j", "-f", "-", NULL};
+    const char *const list[] = {binary, "-j", "-s", "list", "table", "inet", NFT_TABLE, NULL};
+    const char *const check[] = {binary, "-j", "-c", "-f", "-", NULL};
+    const char *const *const words[] = {[NFT_LIST] = list, [NFT_LOAD] = load, [NFT_CHECK] = check};
     CLEANUP(buf_done) struct buf complaint = BUF_INIT;
-    int r;
+    int r = child_run(words[errand], input, MAX_SAID, NFT_TIMEOUT_MS, out, &complaint);
 
-    if (in < 0 || said < 0 || wrong < 0)
-        return -errno;
-    r = input ? write_all(in, input->data, input->size) : 0;
     if (r == 0)
-        r = spawn(binary, input ? load : list, in, said, wrong);
-    if (r == 0)
-        return read_all(said, out);
-    (void)read_all(wrong, &complaint); /* Then without its words. */
+        return 0;
     buf_puts(why, "nft: ");
     if (r == -EIO && complaint.size)
         buf_escape(why, complaint.data, complaint.size, MAX_COMPLAINT);
+    else if (r == -ETIME)
+        buf_printf(why, "did not end within %d s, and was ended", NFT_TIMEOUT_MS / 1000);
     else
         buf_puts(why, strerror(-r));
     return r;
@@ -107,7 +49,7 @@ int generation_open(void)
     return TAKE_FD(fd);
 }
 
-int generation_get(int fd, uint32_t *ret_generation)
+int ruleset_generation(int fd, uint32_t *ret_generation)
 {
     struct {
         struct nlmsghdr head;

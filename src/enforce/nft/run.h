@@ -4,12 +4,18 @@
 
 #include "base/buf.h"
 
-/* Runs `nft -j` with this input on what it is told; NULL input: lists our table.  Output of a
- * success is added to 'out', of a failure (-EIO) to 'why'.  Both through memory files: nothing can
- * fill up and wait.  -EFBIG: it said too much. */
-int run_nft(const char *binary, const struct buf *input, struct buf *out, struct buf *why);
+enum nft_errand {
+    NFT_LIST,  /* Our table, without its counters; 'input' is NULL. */
+    NFT_LOAD,  /* The commands of 'input'. */
+    NFT_CHECK, /* Whether the kernel would take them; nothing is changed. */
+};
+
+/* Runs `nft -j`, for a minute at most.  Output of a success is added to 'out', of a failure (-EIO)
+ * to 'why'.  Other errors as of sys/child.h. */
+int run_nft(const char *binary, enum nft_errand errand, const struct buf *input, struct buf *out,
+            struct buf *why);
 
 int generation_open(void); /* A netlink socket, or -errno. */
 
 /* Rises with each transaction of anybody in this network namespace. */
-int generation_get(int fd, uint32_t *ret_generation);
+int ruleset_generation(int fd, uint32_t *ret_generation);

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's second half: the pretend plant, whose press controller nobody will ever mend."""
+import json
+
+import yaml
+
+from labkit.console import NAME, keep_login, open_console
+from labkit.control import Control, EdgeAgent
+from labkit.drill import Drill, report
+from labkit.lab import Lab
+from labkit.programs import modbus_tool
+from labkit.system import ROOT, LabError, wait_for
+from labkit.world import inventory
+
+POLICY = ROOT / "lab" / "worlds" / "plant.policy.yaml"
+FORCE, PROGRAM = 1, 4  # Of the press's input registers: lab/modbus/plc.py.
+
+
+class Panel:
+    """What hmi1 has read from the press since the last look, from its own log."""
+
+    def __init__(self, lab):
+        self.log = lab["hmi1"].path("/var/log/hmi.log")
+        self.at = self.log.stat().st_size
+
+    def look(self):
+        """(answered, not answered, highest force shown, program shown last)"""
+        text = self.log.read_bytes()[self.at:]
+        self.at += len(text)
+        said = [json.loads(line) for line in text.splitlines() if line.endswith(b"}")]
+        shown = [x["values"] for x in said if x["result"] == "ok" and x["function"] == 4]
+        fine = sum(x["result"] == "ok" for x in said)
+        return (fine, len(said) - fine, max((v[FORCE] for v in shown), default=None),
+                [v[PROGRAM] for v in shown])
+
+
+class PlantDemo:
+    """'step' prints what is done and how long it took."""
+
+    def __init__(self, prefix, step, password):
+        self.lab, self.step, self.password = Lab("plant", prefix), step, password
+
+    def run(self):
+        print("\n6. A plant: a press whose controller will never see an update, with its panel, historian,\n"
+              "   engineering station and an office PC in one segment; an edge stands at their ports")
+        self.set_up()
+        panel = Panel(self.lab)
+        print("\n   Flat: an intruder walks from pc9, the office PC:", flush=True)
+        if "plc1" not in self.drill()["waves"][0]["reached"]:
+            raise LabError("nobody got through the hole of the press before the policy")
+        _, _, force, programs = panel.look()
+        if 666 not in programs:
+            raise LabError("the panel did not show the intruder's program")
+        print(f"    the panel showed the press at {force} kN, of the 100 that it bears, by program 666\n")
+        self.patched(panel)
+        self.functions()
+
+    def set_up(self):
+        def up():
+            self.lab.up()
+            self.control = Control(self.lab)
+            self.control.start()
+            self.address = open_console(self.control, self.password)
+            keep_login(self.lab, [f"address {self.address}", f"name {NAME}", f"password {self.password}"])
+            self.control.apply_inventory(yaml.safe_dump(inventory(self.lab.world)))
+            edge = EdgeAgent(self.lab, self.control)
+            edge.enroll()
+            edge.start()
+            self.control.wait_guarded()
+            for host in self.control.agent_hosts():
+                self.control.enroll(host)
+            self.control.wait_enforced()
+        self.step("6 hosts; the press speaks Modbus/TCP, three agents and five guarded ports", up)
+
+    def drill(self):
+        said = Drill(self.lab, self.control, "pc9").run()
+        for line in report(said):
+            print(f"    {line}", flush=True)
+        if said["only_walked"]:
+            raise LabError("he got further than the policy says")
+        return said
+
+    def patched(self, panel):
+        wait_for(lambda: panel.look()[3][-1:] == [1], 10, "the press to be itself again")
+        self.step(f"{POLICY.relative_to(ROOT)} is applied: the functions that a rule names, and no other",
+                  lambda: self.control.apply(POLICY, comment=f"6. The plant: {POLICY.name}"))
+        print("   The same intruder walks again:", flush=True)
+        said = self.drill()
+        if any("plc1" in w["reached"] for w in said["waves"]):
+            raise LabError("somebody got through the hole of the press")
+        fine, lost, force, programs = panel.look()
+        if not fine or set(programs) != {1}:
+            raise LabError("the panel did not go on showing the press")
+        print(f"    the panel polled on meanwhile: {fine} answers, {lost} connections to begin anew, "
+              f"the press at {force} kN")
+
+    def functions(self):
+        """Who may write, by real requests."""
+        for source, user, wanted, text in (("hmi1", None, False, "the panel, which may only read"),
+                                           ("eng1", "eng-1", True, "the engineer")):
+            client = modbus_tool(self.lab[source], "client.py")
+            out = self.lab[source].run("/usr/bin/python3", client, "plc1", "6:0:30", user=user, check=False).stdout
+            result = json.loads(out)["result"]
+            if (result == "ok") != wanted:
+                raise LabError(f"a write by {source}: {result}")
+            print(f"    a write (function 6) from {source}, {text}: {result}", flush=True)

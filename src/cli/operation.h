@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* operation.h - a long question to the controller, asked as an operation (docs/api.md): it says how
+ * far it is while it waits, and Ctrl-C ends it there, not only here */
+#pragma once
+
+#include "cli/client.h"
+
+/* As client_ask(): a GET of 'path' and query, or for 'body' a POST whose route takes "operation".
+ * EXIT_UNREACHABLE: also when it failed, or was ended. */
+int operation_ask(const struct invocation *in, const char *path, const json_t *body,
+                  struct answer *ret_a);
+
+/* Asks about one that has begun: 'part' is "" or, with POST, "/cancel".  As client_ask(). */
+int operation_about(const struct invocation *in, const char *method, const char *id,
+                    const char *part, struct answer *ret_a);

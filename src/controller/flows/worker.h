@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h - one thread for what would keep the loop waiting
+ *
+ * A question about the history may read hundreds of megabytes.  It is answered by this thread, from
+ * a snapshot, while the loop goes on: agents, alerts and other questions do not wait for it.
+ *
+ * Tasks are done one after the other.  A task belongs to the loop until worker_start(), to the
+ * thread until 'done' is called on the loop, and to the loop again; nothing else is shared but
+ * 'cancel', which the loop may set at any time, and which 'run' looks at. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/base.h"
+#include "sys/loop.h"
+
+enum { WORKER_MAX = 64 }; /* Tasks that wait. */
+
+struct worker_task {
+    void (*run)(struct worker_task *t);  /* In the thread. */
+    void (*done)(struct worker_task *t); /* On the loop. */
+    struct worker_task *next;
+};
+
+struct worker;
+
+struct worker *worker_new(struct loop *l);
+
+/* Waits for the task under way, and calls 'done' of all. */
+void worker_free(struct worker *w);
+DEFINE_CLEANUP(struct worker, worker_free)
+
+/* -EBUSY: too many wait. */
+int worker_start(struct worker *w, struct worker_task *t);

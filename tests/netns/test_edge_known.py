@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets of known flows are looked at less (pass_known() of edge_flow.h): what that must not excuse."""
+import pytest
+from edge_place import Place, ether, udp
+from frames import has
+from labkit.system import wait_for
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.packet import Raw
+
+RULES = """
+services: {one: [udp/7001, tcp/7001]}
+allow:
+  - {id: one, from: clients, to: servers, service: one, why: test, owner: test}
+"""
+STRANGER = "02:00:00:00:00:99"
+
+
+@pytest.fixture
+def place():
+    place = Place(RULES, flush="ab", enforcers=["edge"])
+    try:
+        place.bind("a", "b")
+        yield place
+    finally:
+        place.down()
+
+
+def there(p, **fields):
+    return ether(p, **fields) / IP(src=p.a.address(), dst=p.b.address()) / udp()
+
+
+def back(p, **fields):
+    fields = {"src": p.mac["b"], "dst": p.mac["a"], **fields}
+    return ether(p, **fields) / IP(src=p.b.address(), dst=p.a.address()) / \
+        UDP(sport=7001, dport=4000) / Raw(b"answer")
+
+
+def passes(p, source, target, frame):
+    return has(p.send(source, target, frame), frame)
+
+
+def begin(p):
+    for _ in range(3):  # The first begins the flow, the second is looked at wholly, the third is known.
+        assert passes(p, "a", "b", there(p)) and passes(p, "b", "a", back(p))
+
+
+def dropped(p, reason, port, source, target, frame):
+    before = p.edge.counters(port)[reason]
+    return not passes(p, source, target, frame) and p.edge.counters(port)[reason] == before + 1
+
+
+def test_a_spoofed_mac_in_a_known_flow_is_dropped_in_both_directions(place):
+    begin(place)
+    assert dropped(place, "mac_spoof", "a", "a", "b", there(place, src=STRANGER))
+    assert dropped(place, "mac_spoof", "b", "b", "a", back(place, src=STRANGER))
+    assert passes(place, "a", "b", there(place))
+
+
+def test_a_binding_that_changes_is_looked_at_again(place):
+    begin(place)
+    place.edge.command("put", "a", STRANGER)
+    before = place.edge.counters("a")["mac_spoof"]
+    place.wires["b"].received()
+    place.wires["a"].send(there(place))
+    wait_for(lambda: place.edge.counters("a")["mac_spoof"] > before, 5, "the old MAC to be dropped")
+    assert not has(place.wires["b"].received(), there(place))
+    place.edge.put(place.a)
+    assert passes(place, "a", "b", there(place))
+
+
+def test_a_policy_and_a_trust_that_change_are_asked_again(place):
+    begin(place)
+    place.apply("services: {}\nallow: []\n")
+    assert dropped(place, "denied", "a", "a", "b", there(place))
+    place.apply(RULES)
+    begin(place)
+    place.edge.command("trust", place.a.address(), "black")
+    assert dropped(place, "denied", "a", "a", "b", there(place))
+
+
+def test_an_address_that_is_taken_away_is_no_longer_its_own(place):
+    begin(place)
+    place.programs["a"], place.programs["b"] = place.programs["b"], place.programs["a"]
+    taken = place.edge.command("load", "a", place.programs["a"])
+    assert taken["ok"]
+    assert dropped(place, "ip_spoof", "a", "a", "b", there(place))
+
+
+def test_the_other_ends_mac_may_change(place):
+    begin(place)
+    place.bind("a")
+    begin(place)
+    assert passes(place, "b", "a", back(place, src=STRANGER)) and passes(place, "b", "a", back(place))
+
+
+def test_segments_that_move_no_state_still_count_for_the_connection(place):
+    a, b = place.a.address(), place.b.address()
+    out = ether(place) / IP(src=a, dst=b)
+    into = ether(place, src=place.mac["b"], dst=place.mac["a"]) / IP(src=b, dst=a)
+    assert passes(place, "a", "b", out / TCP(sport=5000, dport=7001, flags="S", seq=100))
+    assert passes(place, "b", "a", into / TCP(sport=7001, dport=5000, flags="SA", seq=900, ack=101))
+    for _ in range(3):
+        assert passes(place, "a", "b", out / TCP(sport=5000, dport=7001, flags="A", seq=101, ack=901))
+    assert dropped(place, "tcp_flags", "a", "a", "b",
+                   out / TCP(sport=5000, dport=7001, flags="SF", seq=101, ack=901))
+    assert dropped(place, "tcp_flags", "a", "a", "b",
+                   out / TCP(sport=5000, dport=7001, flags="", seq=101, ack=901))
+    assert passes(place, "a", "b", out / TCP(sport=5000, dport=7001, flags="R", seq=101, ack=901))
+    # Closed: a plain segment passes for a while, and a SYN begins anew.
+    assert passes(place, "a", "b", out / TCP(sport=5000, dport=7001, flags="S", seq=7000))
+    assert dropped(place, "stray_tcp", "b", "b", "a",
+                   into / TCP(sport=7001, dport=5000, flags="A", seq=901, ack=101) / Raw(b"old"))
+
+
+def test_bytes_of_known_flows_are_told(place):
+    begin(place)
+    place.edge.events.clear()
+    place.edge.command("remove", "b")
+    place.bound.discard("b")
+    for _ in range(10):
+        assert passes(place, "a", "b", there(place))
+    flow = place.edge.wait_event(limit_s=40, endpoint="a", port=7001, count=0)
+    assert flow["bytes_out"] >= 13 * len(there(place)) and flow["bytes_in"] == 3 * len(back(place))

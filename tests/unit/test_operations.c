@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What controller/main/operations.h promises: how far they are, and that ending one ends its work.
+ * Children are real ones. */
+#include "controller/main/operations.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "controller/json.h"
+#include "unit/test.h"
+
+static const struct who mika = {.role = ROLE_VIEWER, .actor = "account mika"};
+static const struct who rie = {.role = ROLE_EDITOR, .actor = "account rie"};
+
+/* What the history would be doing. */
+struct search {
+    uint64_t done, total;
+    bool is_found, is_ended;
+};
+
+static void end_search(void *data)
+{
+    ((struct search *)data)->is_ended = true;
+}
+
+static void look_at_search(const void *data, struct progress *ret_p)
+{
+    const struct search *s = data;
+
+    ret_p->done = s->done;
+    ret_p->total = s->total;
+}
+
+/* In the child: four steps of ten, and no more. */
+static void answer(void *user, bool is_child, struct http_request *q, struct http_response *a)
+{
+    const struct search *s = q->job->data;
+
+    (void)user;
+    assert_true(q->is_operation);
+    if (is_child) {
+        progress_expect(q->progress, 10);
+        progress_step(q->progress, 4);
+        for (;;)
+            (void)pause();
+    }
+    assert_int_equal(q->who->session[0], 0);
+    if (s->is_found)
+        http_ok(a, json_pack("{s:s,s:s}", "path", q->path, "query", q->query));
+    else
+        a->status = 0;
+}
+
+struct fixture {
+    struct loop *loop;
+    struct operations *o;
+};
+
+static void open_all(struct fixture *f)
+{
+    f->loop = loop_new();
+    f->o = operations_new(f->loop, answer, NULL);
+}
+
+static void close_all(struct fixture *f)
+{
+    operations_free(f->o);
+    loop_free(f->loop);
+}
+
+static void adopt(struct fixture *f, struct search *s, const struct who *who,
+                  char id[OPERATION_ID_SIZE])
+{
+    const struct http_job job = {.data = s, .free = end_search, .look = look_at_search};
+
+    assert_int_equal(operations_adopt(f->o, who, HTTP_METHOD_GET, "/flows?port=443", &job, id), 0);
+}
+
+static void stop(void *loop)
+{
+    loop_stop(loop);
+}
+
+/* One round of whatever waits. */
+static void turn(struct fixture *f)
+{
+    CLEANUP(timer_freep) struct timer *t = timer_new(f->loop, stop, f->loop);
+
+    timer_start(t, 1);
+    loop_run(f->loop);
+}
+
+static void assert_is(struct fixture *f, const char *id, const char *state, json_int_t done,
+                      json_int_t percent)
+{
+    CLEANUP(json_decrefp) json_t *j = operations_get(f->o, &mika, id);
+
+    assert_string_equal(json_text(j, "state"), state);
+    assert_int_equal(json_integer_value(json_object_get(j, "done")), done);
+    if (percent >= 0)
+        assert_int_equal(json_integer_value(json_object_get(j, "percent")), percent);
+    else
+        assert_null(json_object_get(j, "percent"));
+}
+
+static void a_search_tells_how_far_it_is_and_never_goes_back(void **state)
+{
+    struct search s = {.done = 7};
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    adopt(&f, &s, &mika, id);
+    assert_is(&f, id, "running", 7, -1); /* Of how many, nobody knows. */
+    s.total = 20;
+    assert_is(&f, id, "running", 7, 35);
+    s.total = 70; /* More turned up. */
+    assert_is(&f, id, "running", 7, 35);
+    s.done = 70;
+    turn(&f);
+    assert_is(&f, id, "running", 70, 99); /* Found is not yet told. */
+    s.is_found = true;
+    operations_wake(f.o);
+    turn(&f);
+    assert_is(&f, id, "done", 70, 100);
+    assert_true(s.is_ended);
+    close_all(&f);
+}
+
+static void what_was_found_is_the_answer_of_the_route_to_that_query(void **state)
+{
+    struct who here = mika;
+    struct search s = {.is_found = true};
+    json_t *j, *result;
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    memcpy(here.session, "5e55", 5);
+    open_all(&f);
+    adopt(&f, &s, &here, id);
+    turn(&f);
+    j = operations_get(f.o, &mika, id);
+    result = json_object_get(j, "result");
+    assert_int_equal(json_integer_value(json_object_get(result, "status")), 200);
+    assert_string_equal(json_text(json_object_get(result, "body"), "path"), "/flows");
+    assert_string_equal(json_text(json_object_get(result, "body"), "query"), "port=443");
+    json_decref(j);
+    close_all(&f);
+}
+
+static void cancelling_ends_the_search_and_only_whose_it_is_may(void **state)
+{
+    struct search s = {.total = 10};
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    adopt(&f, &s, &mika, id);
+    assert_int_equal(operations_cancel(f.o, &rie, id), -ENOENT);
+    assert_false(s.is_ended);
+    assert_int_equal(operations_cancel(f.o, &mika, id), 0);
+    assert_true(s.is_ended);
+    assert_is(&f, id, "cancelled", 0, 0);
+    assert_int_equal(operations_cancel(f.o, &mika, id), -EALREADY);
+    close_all(&f);
+}
+
+static void the_end_of_the_daemon_ends_the_searches(void **state)
+{
+    struct search s[2] = {{.total = 10}};
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(s); i++)
+        adopt(&f, &s[i], &mika, id);
+    close_all(&f);
+    assert_true(s[0].is_ended && s[1].is_ended);
+}
+
+static void one_asker_has_so_many_of_both_kinds_and_no_more(void **state)
+{
+    const struct http_job job = {.data = NULL};
+    struct search s[OPERATIONS_EACH] = {{.total = 1}};
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    for (size_t i = 1; i < ARRAY_SIZE(s); i++)
+        adopt(&f, &s[i], &mika, id);
+    assert_int_equal(operations_add(f.o, &mika, "/radius", id), 0);
+    assert_int_equal(operations_add(f.o, &mika, "/radius", id), -EBUSY);
+    assert_int_equal(operations_adopt(f.o, &mika, HTTP_METHOD_GET, "/flows", &job, id), -EBUSY);
+    adopt(&f, &s[0], &rie, id);
+    close_all(&f);
+}
+
+static void a_child_counts_where_the_daemon_sees_it(void **state)
+{
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+    json_int_t done = 0;
+
+    (void)state;
+    open_all(&f);
+    assert_int_equal(operations_add(f.o, &mika, "/radius", id), 0);
+    while (done < 4) { /* meson has a time for all. */
+        CLEANUP(json_decrefp) json_t *j = operations_get(f.o, &mika, id);
+
+        done = json_integer_value(json_object_get(j, "done"));
+        turn(&f);
+    }
+    assert_is(&f, id, "running", 4, 40);
+    assert_int_equal(operations_cancel(f.o, &mika, id), 0);
+    assert_is(&f, id, "cancelled", 4, 40);
+    close_all(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_search_tells_how_far_it_is_and_never_goes_back),
+        cmocka_unit_test(what_was_found_is_the_answer_of_the_route_to_that_query),
+        cmocka_unit_test(cancelling_ends_the_search_and_only_whose_it_is_may),
+        cmocka_unit_test(the_end_of_the_daemon_ends_the_searches),
+        cmocka_unit_test(one_asker_has_so_many_of_both_kinds_and_no_more),
+        cmocka_unit_test(a_child_counts_where_the_daemon_sees_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,54 @@
+// Long questions: asked as operations (docs/api.md), which say how far they are and can be ended.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, post, Problem, segment } from "./api.js";
+
+const FIRST_MS = 20, LAST_MS = 500;
+const hasEnded = ({ state }) => state !== "waiting" && state !== "running";
+
+const pause = (ms, signal) => new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+});
+
+/** What became of it: its answer, or what it was refused with. */
+function resultOf({ state, result, why }) {
+    if (!result) throw new Problem(0, { detail: why ?? state });
+    if (result.status >= 400) throw new Problem(result.status, result.body);
+    return result.body;
+}
+
+/**
+ * @param {string} path of a GET, or with a body of a POST, below /api/v1
+ * @param {any} body or null
+ * @param {AbortSignal} signal ends it, there too
+ * @param {(operation: any) => void} onProgress
+ */
+export async function askLong(path, body, signal, onProgress) {
+    let operation = body ? await post(path, { ...body, operation: true }) : await post("/operations", { get: `/api/v1${path}` });
+    const own = `/operations/${segment(operation.id)}`;
+    for (let ms = FIRST_MS; !hasEnded(operation) && !signal.aborted; ms = Math.min(2 * ms, LAST_MS)) {
+        onProgress(operation);
+        await pause(ms, signal);
+        if (!signal.aborted) operation = await get(own);
+    }
+    if (!signal.aborted) return resultOf(operation);
+    await post(`${own}/cancel`).catch(() => {}); // It has ended by itself, or nobody can say so any more.
+    throw new DOMException("ended", "AbortError");
+}
+
+/** @returns {{data?: any, error?: any, busy?: any, ask: (path: string, body?: any) => void, cancel: () => void}}
+ *  busy: how far it is. A new question ends the one before, and so does leaving the view. */
+export function useLong() {
+    const [state, setState] = useState({}), running = useRef(null);
+    const cancel = () => running.current?.abort();
+    const start = (path, body = null) => {
+        cancel();
+        const own = (running.current = new AbortController());
+        const tell = (next) => own === running.current && setState(next);
+        setState({ busy: {} });
+        askLong(path, body, own.signal, (busy) => tell({ busy })).then((data) => tell({ data }),
+            (error) => tell(own.signal.aborted ? {} : { error }));
+    };
+    useEffect(() => cancel, []);
+    return { ...state, ask: start, cancel };
+}
