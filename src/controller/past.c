@@ -210,12 +210,12 @@ static struct roster *roster_read(struct past *p, uint64_t version)
 const struct roster *past_roster(struct past *p, int64_t at_s)
 {
     const struct timeline *t = desired_timeline(p->desired);
-    const struct timeline_event *e = timeline_at(t, at_s);
+    const struct timeline_event *e = timeline_at(t, at_s), *first = timeline_first_inventory(t);
     size_t oldest = 0;
     uint64_t version;
 
-    if (!e)
-        e = timeline_at(t, timeline_begin(t));
+    if (first && (!e || e->revision < first->revision))
+        e = first;
     version = e ? e->inventory : 0;
     for (size_t i = 0; i < PAST_ROSTERS; i++) {
         struct roster *r = p->rosters[i];

@@ -46,8 +46,8 @@ int past_of_revision(struct past *p, uint64_t revision, int64_t now_s, struct mo
 
 struct roster; /* Of one version of the inventory. */
 
-/* Borrowed until PAST_ROSTERS others were asked for; never NULL: where nothing is known of the
- * instant, the oldest inventory that is, and where that cannot be read, an empty one. */
+/* Borrowed until PAST_ROSTERS others were asked for; never NULL: of an instant before the first
+ * inventory, that one, and where it cannot be read or there is none, an empty one. */
 const struct roster *past_roster(struct past *p, int64_t at_s);
 
 /* The endpoint's name, or NULL: outside, or unknown then.  Borrowed from the roster. */

@@ -241,6 +241,14 @@ const struct timeline_event *timeline_of(const struct timeline *t, uint64_t revi
     return low > t->first ? &t->events[low - 1] : NULL;
 }
 
+const struct timeline_event *timeline_first_inventory(const struct timeline *t)
+{
+    for (size_t i = t->first; i < t->n; i++)
+        if (t->events[i].inventory)
+            return &t->events[i];
+    return NULL;
+}
+
 int64_t timeline_begin(const struct timeline *t)
 {
     return t->n > t->first ? t->events[t->first].time_s : INT64_MAX;

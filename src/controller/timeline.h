@@ -49,6 +49,9 @@ void timeline_add(struct timeline *t, const struct timeline_event *e);
 const struct timeline_event *timeline_at(const struct timeline *t, int64_t time_s);
 const struct timeline_event *timeline_of(const struct timeline *t, uint64_t revision);
 
+/* The oldest event with an inventory; NULL: none. */
+const struct timeline_event *timeline_first_inventory(const struct timeline *t);
+
 /* The oldest instant that can be asked for; INT64_MAX: none. */
 int64_t timeline_begin(const struct timeline *t);
 

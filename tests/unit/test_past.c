@@ -249,6 +249,38 @@ static void every_moment_is_told_as_it_was(void **state)
     free(memories);
 }
 
+/* Whose the first address was; "": nobody's. */
+static const char *first_of_all(struct past *p, int64_t at_s)
+{
+    struct address a = address_of(0);
+    const char *name = roster_name(past_roster(p, at_s), &a);
+
+    return name ? name : "";
+}
+
+/* Records are told late: what is older than all that is known is named by what was known first,
+ * also when the daemon had stood a while without an inventory. */
+static void what_is_older_than_the_first_inventory_is_named_by_it(void **state)
+{
+    struct desired *d = open_desired(START_S);
+    struct past *p = past_new(d);
+    char text[1024];
+    (void)state;
+
+    assert_string_equal(first_of_all(p, START_S - DAY_S), "");
+    apply(d, policy_text(0, 1, 1, NULL, text), NULL, START_S + 5);
+    assert_string_equal(first_of_all(p, START_S - DAY_S), "");
+    apply(d, NULL, inventory_text(0, text), START_S + 10);
+    apply(d, NULL, inventory_text(1, text), START_S + 20);
+    assert_string_equal(first_of_all(p, START_S - DAY_S), "e0");
+    assert_string_equal(first_of_all(p, START_S), "e0");
+    assert_string_equal(first_of_all(p, START_S + 7), "e0");
+    assert_string_equal(first_of_all(p, START_S + 12), "e0");
+    assert_string_equal(first_of_all(p, START_S + 20), "e4");
+    past_free(p);
+    desired_free(d);
+}
+
 /* ---- recorded flows ---- */
 
 enum { ROUNDS = 25, FLOWS_A_ROUND = 4096 };
@@ -538,6 +570,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(before_the_first_event_nothing_is_told, in_a_new_folder,
                                         clean_up),
         cmocka_unit_test_setup_teardown(a_moment_ahead_is_now, in_a_new_folder, clean_up),
+        cmocka_unit_test_setup_teardown(what_is_older_than_the_first_inventory_is_named_by_it,
+                                        in_a_new_folder, clean_up),
         cmocka_unit_test_setup_teardown(a_clock_that_was_set_back_hides_nothing, in_a_new_folder,
                                         clean_up),
         cmocka_unit_test_setup_teardown(what_is_too_old_goes_but_its_trust_stays, in_a_new_folder,
