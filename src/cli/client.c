@@ -8,10 +8,17 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/meter.h"
 #include "cli/pack.h"
 #include "sys/file.h"
+#include "sys/loop.h"
 
-enum { MAX_ANSWER = 64 << 20, TIMEOUT_S = 90, MAX_TOKEN = 4096 };
+enum { MAX_ANSWER = 64 << 20, TIMEOUT_S = 90, MAX_TOKEN = 4096, A_SECOND_MS = 1000 };
+
+struct wait {
+    struct meter *meter;
+    uint64_t since_ms;
+};
 
 void answer_done(struct answer *a)
 {
@@ -188,8 +195,15 @@ static void print_findings(const json_t *findings)
     }
 }
 
+bool client_is_too_slow(const struct answer *a)
+{
+    return a->status == 503 && json_is_true(json_object_get(a->json, "operation"));
+}
+
 int client_judge(const struct answer *a)
 {
+    if (a->meter && client_is_too_slow(a))
+        return EXIT_OK;
     if (!a->is_repeat || a->status >= 400)
         print_findings(json_object_get(a->json, "findings"));
     if (a->status < 400)
@@ -199,12 +213,38 @@ int client_judge(const struct answer *a)
                     a->status);
 }
 
+static int tell_waiting(void *wait, curl_off_t to_come, curl_off_t came, curl_off_t to_go,
+                        curl_off_t gone)
+{
+    const struct wait *w = wait;
+    uint64_t waited_ms = loop_now_ms() - w->since_ms;
+
+    (void)to_come;
+    (void)came;
+    (void)to_go;
+    (void)gone;
+    if (waited_ms >= A_SECOND_MS)
+        meter_say(w->meter, "waiting", waited_ms / A_SECOND_MS, 0);
+    return 0;
+}
+
+static void watch_waiting(CURL *curl, struct wait *w)
+{
+    if (!w->meter)
+        return;
+    w->since_ms = loop_now_ms();
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, tell_waiting);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, w);
+}
+
 static CURLcode perform(CURL *curl, const char *method, const char *url, const char *bearer,
                         const char *if_match, const struct buf *body, struct buf *text,
                         struct answer *a)
 {
     CLEANUP(buf_done) struct buf condition = BUF_INIT;
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+    struct wait wait = {.meter = a->meter};
     CURLcode code;
     long status = 0;
 
@@ -231,7 +271,10 @@ static CURLcode perform(CURL *curl, const char *method, const char *url, const c
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->data);
         (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->size);
     }
+    watch_waiting(curl, &wait);
     code = curl_easy_perform(curl);
+    if (a->meter)
+        meter_clear(a->meter);
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     a->status = (int)status;
     curl_slist_free_all(headers);
@@ -245,7 +288,7 @@ int client_ask(const struct invocation *in, const char *method, const char *path
     CLEANUP(buf_done) struct buf bearer = BUF_INIT;
     CLEANUP(buf_done) struct buf text = BUF_INIT;
     CLEANUP(buf_done) struct buf body_text = BUF_INIT;
-    struct answer a = {.is_repeat = ret_a->is_repeat};
+    struct answer a = {.is_repeat = ret_a->is_repeat, .meter = ret_a->meter};
     const char *where = "";
     CURL *curl = curl_easy_init();
     CURLcode code;
@@ -286,19 +329,30 @@ static json_t *items_of(const json_t *page)
     return items ? items : json_object_get(page, "rules");
 }
 
+static int get_plainly(const struct invocation *in, const char *path, struct answer *ret_a)
+{
+    return client_ask(in, "GET", path, NULL, NULL, ret_a);
+}
+
 static int ask_next(const struct invocation *in, const char *path, const char *next,
-                    struct answer *ret_a)
+                    client_get *get, struct answer *ret_a)
 {
     CLEANUP(buf_done) struct buf url = BUF_INIT;
 
     buf_printf(&url, "%s%ccursor=", path, strchr(path, '?') ? '&' : '?');
     url_add(&url, next);
-    return client_ask(in, "GET", buf_str(&url), NULL, NULL, ret_a);
+    return get(in, buf_str(&url), ret_a);
 }
 
 int client_ask_list(const struct invocation *in, const char *path, struct answer *ret_a)
 {
-    int r = client_ask(in, "GET", path, NULL, NULL, ret_a);
+    return client_ask_list_by(in, path, get_plainly, ret_a);
+}
+
+int client_ask_list_by(const struct invocation *in, const char *path, client_get *get,
+                       struct answer *ret_a)
+{
+    int r = get(in, path, ret_a);
     json_t *items = r == EXIT_OK ? items_of(ret_a->json) : NULL;
     CLEANUP(free_voidp) char *next = items ? xstrdup(text_of(ret_a->json, "next")) : NULL;
 
@@ -307,7 +361,7 @@ int client_ask_list(const struct invocation *in, const char *path, struct answer
     while (r == EXIT_OK && next[0]) {
         CLEANUP(answer_done) struct answer page = {.json = NULL};
 
-        r = ask_next(in, path, next, &page);
+        r = ask_next(in, path, next, get, &page);
         (void)json_array_extend(items, items_of(page.json));
         free(next);
         next = xstrdup(text_of(page.json, "next"));

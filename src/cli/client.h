@@ -31,9 +31,11 @@
     }
 
 struct answer {
-    bool is_repeat; /* Set by who asks: the findings of a good answer were told before. */
-    int status;     /* Of HTTP. */
-    json_t *json;   /* NULL: none. */
+    bool is_repeat;      /* Set by who asks: the findings of a good answer were told before. */
+    struct meter *meter; /* Set by who can wait for longer (operation_get()): how long it has been
+                          * is said there, and the refusal of what takes too long is his. */
+    int status;          /* Of HTTP. */
+    json_t *json;        /* NULL: none. */
     char etag[64];
 };
 void answer_done(struct answer *a);
@@ -46,9 +48,17 @@ int client_ask(const struct invocation *in, const char *method, const char *path
 /* What client_ask() makes of an answer: tells the problem, and gives the exit code. */
 int client_judge(const struct answer *a);
 
+/* A refusal of what takes too long as a request, but may be asked as an operation. */
+bool client_is_too_slow(const struct answer *a);
+
 /* As client_ask() with GET, for a list: asks for page after page, and gives it whole, as an array,
  * or as "rules" of the object that is answered. */
 int client_ask_list(const struct invocation *in, const char *path, struct answer *ret_a);
+
+/* The same, by another who asks for each page. */
+typedef int client_get(const struct invocation *in, const char *path, struct answer *ret_a);
+int client_ask_list_by(const struct invocation *in, const char *path, client_get *get,
+                       struct answer *ret_a);
 
 /* What --scope LABEL=VALUE gives, as "scope" of the body; nothing without it.
  * EXIT_USAGE: complained about. */

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "cli/client.h"
 #include "cli/commands.h"
+#include "cli/operation.h"
 
 enum { PAGE = 1000, DEFAULT_MAX = 200 };
 
@@ -142,7 +143,7 @@ static int collect(const struct invocation *in, uint64_t max, json_t *list, json
         add_options(in, &path);
         if (cursor.size)
             buf_printf(&path, "&cursor=%s", buf_str(&cursor));
-        r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
+        r = operation_get(in, buf_str(&path), &a);
         if (r != EXIT_OK)
             return r;
         if (!cursor.size)
@@ -273,7 +274,7 @@ static int run_edges(const struct invocation *in)
         url_add(&path, max);
     }
     add_options(in, &path);
-    r = client_ask(in, "GET", buf_str(&path), NULL, NULL, &a);
+    r = operation_get(in, buf_str(&path), &a);
     if (r != EXIT_OK)
         return r;
     tell_gaps(a.json);
@@ -307,7 +308,7 @@ static int run_rules_use(const struct invocation *in)
 
     buf_puts(&path, "/api/v1/rules/use");
     add_options(in, &path);
-    r = client_ask_list(in, buf_str(&path), &a);
+    r = client_ask_list_by(in, buf_str(&path), operation_get, &a);
     if (r != EXIT_OK)
         return r;
     tell_gaps(a.json);
@@ -315,12 +316,16 @@ static int run_rules_use(const struct invocation *in)
     return EXIT_OK;
 }
 
+#define SLOW_HELP                                                                                  \
+    "What takes more than 30 s goes on as an operation: on a terminal it says how far it is, and " \
+    "Ctrl-C ends it."
+
 static const struct command commands[] = {
     {.name = "flows",
      .arguments = "",
      .summary = "connections that agents and others have reported",
      .help = "Names, program, user, verdict, layer and rule of each, from the history, oldest "
-             "first.  What agents lost in that time is said on standard error.",
+             "first.  What agents lost in that time is said on standard error.\n\n" SLOW_HELP,
      COMMAND_OPTIONS(flows_options),
      .run = run_flows},
     {.name = "edges",
@@ -329,14 +334,14 @@ static const struct command commands[] = {
      .help = "Connections that agree in both ends, port, program, user, rule and verdict, with "
              "their number, first and last; the busiest first.  What both ends told is counted "
              "once.  What network gear and clouds saw stands apart, as seen and seen-deny.  With "
-             "--by, groups of endpoints: suimitsu edges --by role",
+             "--by, groups of endpoints: suimitsu edges --by role\n\n" SLOW_HELP,
      COMMAND_OPTIONS(edges_options),
      .run = run_edges},
     {.name = "rules use",
      .arguments = "",
      .summary = "hits, first and last use of each rule",
      .help = "Rules in force stand here though nobody used them, and so do others that were used "
-             "in the time.",
+             "in the time.\n\n" SLOW_HELP,
      COMMAND_OPTIONS(rules_options),
      .run = run_rules_use},
 };

@@ -9,6 +9,8 @@
 
 enum { FIRST_PAUSE_MS = 10, LAST_PAUSE_MS = 300, NS_A_MS = 1000000 };
 
+static const char hint[] = "; Ctrl-C ends it";
+
 static volatile sig_atomic_t is_interrupted;
 
 static void interrupt(int number)
@@ -49,7 +51,7 @@ static bool has_ended(const json_t *operation)
 /* Until it has ended, or somebody pressed Ctrl-C, which ends it.  Its last state is in 'ret_a'. */
 static int wait_for(const struct invocation *in, const char *id, struct answer *ret_a)
 {
-    struct meter meter = {.hint = "; Ctrl-C ends it"};
+    struct meter meter = {.hint = hint};
     long pause_ms = FIRST_PAUSE_MS;
 
     for (;;) {
@@ -115,4 +117,20 @@ int operation_ask(const struct invocation *in, const char *path, const json_t *b
         r = wait_for(in, text_of(begun.json, "id"), &end);
     (void)sigaction(SIGINT, &before, NULL);
     return r == EXIT_OK ? take_result(end.json, ret_a) : r;
+}
+
+int operation_get(const struct invocation *in, const char *path, struct answer *ret_a)
+{
+    struct meter meter = {.unit = " s", .hint = hint};
+    CLEANUP(answer_done) struct answer a = {.meter = &meter};
+    int r = client_ask(in, "GET", path, NULL, NULL, &a);
+
+    a.meter = NULL;
+    if (r != EXIT_OK)
+        return r;
+    if (client_is_too_slow(&a))
+        return operation_ask(in, path, NULL, ret_a);
+    *ret_a = a;
+    a.json = NULL; /* His now. */
+    return EXIT_OK;
 }

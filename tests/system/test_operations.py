@@ -1,13 +1,19 @@
 """Long questions as operations: how far they are, and that the history can be asked so."""
+import contextlib
+import ctypes
 import json
 import os
 import pathlib
+import re
 import signal
+import subprocess
 
 import pytest
 from test_api import token
 from test_api_more import big_world
-from test_controller import INVENTORY, POLICY, POLICY_2, controller, tmp_path, until  # noqa: F401
+from test_controller import (CLI, INVENTORY, POLICY, POLICY_2, agent, controller, pb,  # noqa: F401
+                             tmp_path, until)
+from test_flows import acknowledged
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 
@@ -71,3 +77,75 @@ def test_the_command_line_lists_shows_and_ends_them(controller):  # noqa: F811
     done = c.ask("POST", "/operations", {"get": "/api/v1/unprotected"})[1]["id"]
     until(lambda: "the answer: -o json" in c.cli("operation", "show", done).stdout)
     assert json.loads(c.cli("operation", "show", done, "-o", "json").stdout)["result"]["status"] == 200
+
+
+def ptrace(request, thread):
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
+
+
+@contextlib.contextmanager
+def nothing_is_read(c):
+    """Stops the daemon's threads but the loop's: what the history is asked takes as long as we like."""
+    seize, interrupt, detach, any_thread = 0x4206, 0x4207, 17, 0x40000000
+    threads = [t for t in map(int, os.listdir(f"/proc/{c.process.pid}/task")) if t != c.process.pid]
+    for t in threads:
+        ptrace(seize, t)
+        ptrace(interrupt, t)
+        os.waitpid(t, any_thread)
+    try:
+        yield
+    finally:
+        for t in threads:
+            ptrace(detach, t)
+
+
+def read_all(fd):
+    """What was said on a terminal; its other end is closed by then."""
+    said = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(fd, 1000):
+            said += piece
+    os.close(fd)
+    return said
+
+
+def test_what_the_history_does_not_answer_in_time_the_command_waits_for_as_an_operation(agent, pb, tmp_path):  # noqa: F811
+    c = agent.controller
+    agent.start()
+    agent.tell(agent.flow(rule_name="shop-db"), agent.flow(port=22, verdict=2))
+    acknowledged(agent, 1)
+    here, quick = ("--socket", str(c.run_dir / "api.sock")), {}
+    questions = [("edges", "-o", "json"), ("flows",), ("rules", "use", "--since", "1d")]
+    for q in questions:
+        quick[q] = c.cli(*q).stdout
+        assert "shop-db" in quick[q]
+    (tmp_path / "token").write_text(token(c, "viewer", scope={"tier": "web"}))
+    there = ("--controller", f"https://127.0.0.1:{c.api_port}", "--token-file", str(tmp_path / "token"), "--ca",
+             str(c.state / "ca.crt"))
+
+    def ask(q, where=here, stderr=subprocess.PIPE):
+        return subprocess.Popen([CLI, *q, *where], stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+    ours, theirs = os.openpty()
+    with nothing_is_read(c):
+        seen = ask(questions[0], stderr=theirs)
+        os.close(theirs)
+        unseen = [ask(q) for q in questions[1:]]
+        ended, scoped = ask(("edges", "--port", "22")), ask(("flows",), there)
+        until(lambda: len(c.good("GET", "/operations")) == 4)
+        said = b""
+        while not re.search(rb"running: \d+( of \d+ \(\d+ %\)| s); Ctrl-C ends it", said):
+            said += os.read(ours, 1000)
+        assert re.search(rb"waiting: \d+ s; Ctrl-C ends it", said)  # Before that, as a request.
+        ended.send_signal(signal.SIGINT)
+        assert ended.communicate() == ("", "suimitsu: ended by Ctrl-C\n") and ended.returncode == 7
+        assert "as an operation (503)" in scoped.communicate()[1] and scoped.returncode == 7  # He may have none.
+        states = {o["get"]: o["state"] for o in c.good("GET", "/operations")}
+        assert states.pop("/api/v1/edges?port=22") == "cancelled" and set(states.values()) == {"running"}
+    assert seen.communicate()[0] == quick[questions[0]] and seen.returncode == 0
+    assert read_all(ours).endswith(b"\r\033[K")  # The line goes when the answer comes.
+    for q, p in zip(questions[1:], unseen):
+        assert p.communicate() == (quick[q], "") and p.returncode == 0
+    assert {o["state"] for o in c.good("GET", "/operations")} == {"done", "cancelled"}
+    assert c.cli(*questions[0]).stdout == quick[questions[0]]

@@ -118,7 +118,8 @@ static void look_at_job(const void *job, struct progress *ret_p)
     flows_job_look(job, ret_p);
 }
 
-static void too_slow(const struct flows_job *j, struct http_response *a)
+/* Whoever has a scope has no operations. */
+static void too_slow(const struct flows_job *j, const struct who *who, struct http_response *a)
 {
     struct progress p;
 
@@ -127,6 +128,8 @@ static void too_slow(const struct flows_job *j, struct http_response *a)
                  "not answered in time (%" PRIu64 " of %" PRIu64
                  " records read): ask for a shorter time, or more closely, or as an operation",
                  p.done, p.total);
+    if (!scope_is_set(&who->scope))
+        (void)json_object_set_new(a->json, "operation", json_true());
 }
 
 /* Starts the question, or looks whether it is answered; NULL: 'a' says what is. */
@@ -149,7 +152,7 @@ json_t *app_flows_answer(struct app *app, const struct flows_question *f,
     if (r == 0 && !flows_job_is_done(job)) {
         a->status = 0;
         if (q->last_chance)
-            too_slow(job, a);
+            too_slow(job, q->who, a);
         return NULL;
     }
     if (r == 0)
