@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import re
-import signal
 import socket
 import ssl
 import subprocess
@@ -15,6 +14,7 @@ import threading
 import time
 
 import pytest
+from stopped import born_stopped
 from test_api import Browser, add, token
 from test_controller import INVENTORY, POLICY, POLICY_2, ROOT, Controller, UnixConnection, controller, tmp_path, until  # noqa: F401
 
@@ -196,37 +196,20 @@ def test_a_long_question_is_answered_beside_the_loop(controller):
     assert until(lambda: (o := c.https("GET", f"/operations/{id_}", mine)[1])["state"] == "done" and o)
 
 
-def big_world(n):
-    """Many services and kinds of endpoints: a question about all of them takes seconds."""
-    groups = "".join(f"  g{i}: {{match: {{g: g{i}}}}}\n" for i in range(n))
-    rules = "".join(f"  - {{id: r{i}, from: g{i}, to: g{(i * 7 + 1) % n}, service: tcp/{1000 + i}, why: x, owner: y}}\n"
-                    for i in range(n))
-    inventory = "suimitsu-inventory: 1\nendpoints:\n" + "".join(
-        f"  e{i:04}: {{labels: {{g: g{i}}}, addresses: [10.9.{i // 250}.{i % 250 + 1}], enforcers: [host]}}\n"
-        for i in range(n))
-    return f"suimitsu: 1\ngroups:\n{groups}allow:\n{rules}", inventory
-
-
 def test_an_operation_can_be_cancelled_and_the_daemon_goes_on_meanwhile(controller):
     c = controller
-    policy, inventory = big_world(1500)
-    assert c.apply(policy, inventory)[0] == 200
+    assert c.apply(POLICY, INVENTORY)[0] == 200
     children = pathlib.Path(f"/proc/{c.process.pid}/task/{c.process.pid}/children")
-    ids = []
-    for _ in range(4):
-        ids.append(c.ask("POST", "/operations", {"get": "/api/v1/policy/findings"})[1]["id"])
-        for child in children.read_text().split():
-            os.kill(int(child), signal.SIGSTOP)  # They take as long as we like.
+
+    def begin():
+        return c.ask("POST", "/operations", {"get": "/api/v1/policy/findings"})[1]["id"]
+
+    ids = [born_stopped(c, begin), born_stopped(c, begin), begin(), begin()]  # Two run at a time.
     assert c.ask("POST", "/operations", {"get": "/api/v1/policy/findings"})[0] == 503
     assert c.https("POST", "/operations", token(c, "viewer"), {"get": "/api/v1/unprotected"})[0] == 202
     states = [c.good("GET", f"/operations/{i}")["state"] for i in ids]
     assert states == ["running", "running", "waiting", "waiting"]
-    slowest = 0
-    for _ in range(10):
-        begin = time.monotonic()
-        c.good("GET", "/status")
-        slowest = max(slowest, time.monotonic() - begin)
-    assert slowest < 3
+    c.good("GET", "/status")
     for i in reversed(ids):
         status, body, _ = c.ask("POST", f"/operations/{i}/cancel", {})
         assert status == 200 and body["state"] == "cancelled"

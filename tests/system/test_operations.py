@@ -1,16 +1,14 @@
 """Long questions as operations: how far they are, and that the history can be asked so."""
 import contextlib
-import ctypes
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
 
 import pytest
+from stopped import born_stopped, nothing_is_read
 from test_api import token
-from test_api_more import big_world
 from test_controller import (CLI, INVENTORY, POLICY, POLICY_2, agent, controller, pb,  # noqa: F401
                              tmp_path, until)
 from test_flows import acknowledged
@@ -63,11 +61,8 @@ def test_a_candidate_is_tried_as_an_operation_by_those_who_may_try(controller): 
 
 def test_the_command_line_lists_shows_and_ends_them(controller):  # noqa: F811
     c = controller
-    policy, inventory = big_world(1500)
-    assert c.apply(policy, inventory)[0] == 200
-    id_ = c.ask("POST", "/operations", {"get": "/api/v1/policy/findings"})[1]["id"]
-    for child in pathlib.Path(f"/proc/{c.process.pid}/task/{c.process.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGSTOP)  # It takes as long as we like.
+    c.apply(POLICY, INVENTORY)
+    id_ = born_stopped(c, lambda: c.ask("POST", "/operations", {"get": "/api/v1/policy/findings"}))[1]["id"]
     row, = c.cli("operation", "list").stdout.splitlines()[1:]
     assert row.split()[:2] == [id_, "running"] and "/api/v1/policy/findings" in row
     assert json.loads(c.cli("operation", "show", id_, "-o", "json").stdout)["state"] == "running"
@@ -77,27 +72,6 @@ def test_the_command_line_lists_shows_and_ends_them(controller):  # noqa: F811
     done = c.ask("POST", "/operations", {"get": "/api/v1/unprotected"})[1]["id"]
     until(lambda: "the answer: -o json" in c.cli("operation", "show", done).stdout)
     assert json.loads(c.cli("operation", "show", done, "-o", "json").stdout)["result"]["status"] == 200
-
-
-def ptrace(request, thread):
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.ptrace(request, thread, None, None) == 0, os.strerror(ctypes.get_errno())
-
-
-@contextlib.contextmanager
-def nothing_is_read(c):
-    """Stops the daemon's threads but the loop's: what the history is asked takes as long as we like."""
-    seize, interrupt, detach, any_thread = 0x4206, 0x4207, 17, 0x40000000
-    threads = [t for t in map(int, os.listdir(f"/proc/{c.process.pid}/task")) if t != c.process.pid]
-    for t in threads:
-        ptrace(seize, t)
-        ptrace(interrupt, t)
-        os.waitpid(t, any_thread)
-    try:
-        yield
-    finally:
-        for t in threads:
-            ptrace(detach, t)
 
 
 def read_all(fd):

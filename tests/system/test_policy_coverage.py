@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 import yaml
-from test_controller import controller, tmp_path, until  # noqa: F401
+from stopped import born_stopped
+from test_controller import INVENTORY, POLICY, controller, tmp_path  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUIMITSU = ROOT / "build/bin/suimitsu"
@@ -96,35 +97,28 @@ def test_of_the_policy_in_force_the_controller_works_it_out_as_an_operation(cont
     controller.cli("policy", "coverage", "--min", "0")
 
 
-def large_ring(n=1000):
-    """Over which coverage takes seconds."""
-    ledger = "suimitsu-inventory: 1\nendpoints:\n" + "".join(
-        f"  e{i}: {{addresses: [10.9.{i // 250}.{i % 250 + 1}], enforcers: [host]}}\n" for i in range(n))
-    ring = "suimitsu: 1\ngroups:\n" + "".join(f"  g{i}: {{members: [e{i}]}}\n" for i in range(n)) + "allow:\n" + "".join(
-        f"  - {{id: r{i}, from: g{i}, to: g{(i + 1) % n}, service: tcp/443, why: a ring, owner: me}}\n" for i in range(n)) + \
-        "prove:\n" + "".join(f"  - {{path: {{from: g{i}, to: g{(i + n - 1) % n}}}}}\n" for i in range(0, n, 100))
-    return ring, ledger
+def ask_for_ever(c, stderr):
+    """`policy coverage` of the policy in force, whose process does nothing."""
+    return born_stopped(c, lambda: subprocess.Popen(
+        [SUIMITSU, "policy", "coverage", "--socket", c.run_dir / "api.sock"], stdout=subprocess.PIPE, stderr=stderr))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 def test_ctrl_c_ends_the_operation_and_not_only_the_one_who_asked(controller):
-    ring, ledger = large_ring()
-    assert controller.apply(ring, ledger)[0] == 200
-    asked = subprocess.Popen([SUIMITSU, "policy", "coverage", "--socket", controller.run_dir / "api.sock"],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until(lambda: [o for o in controller.good("GET", "/operations") if o["state"] == "running"])
+    assert controller.apply(POLICY, INVENTORY)[0] == 200
+    asked = ask_for_ever(controller, subprocess.PIPE)
+    assert [o["state"] for o in controller.good("GET", "/operations")] == ["running"]
     asked.send_signal(signal.SIGINT)
     said = asked.communicate(timeout=30)[1]
-    assert asked.returncode == 7 and said == "suimitsu: ended by Ctrl-C\n"  # Nobody looks: no line of how far it is.
+    assert asked.returncode == 7 and said == b"suimitsu: ended by Ctrl-C\n"  # Nobody looks: no line of how far it is.
     assert [o["state"] for o in controller.good("GET", "/operations")] == ["cancelled"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 def test_where_somebody_looks_the_command_says_how_far_it_is(controller):
-    assert controller.apply(*large_ring())[0] == 200
+    assert controller.apply(POLICY, INVENTORY)[0] == 200
     ours, theirs = os.openpty()
-    asked = subprocess.Popen([SUIMITSU, "policy", "coverage", "--socket", controller.run_dir / "api.sock"],
-                             stdout=subprocess.PIPE, stderr=theirs)
+    asked = ask_for_ever(controller, theirs)
     os.close(theirs)
     said = b""
     while b"; Ctrl-C ends it" not in said:
