@@ -37,6 +37,12 @@ def raise_file_limit():
             continue
 
 
+def file_limit():
+    """What raise_file_limit() gets."""
+    raise_file_limit()
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def peak_mb(process):
     """What it took of memory, at most."""
     return int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{process.pid}/status").read_text())[1]) >> 10

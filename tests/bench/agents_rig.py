@@ -23,9 +23,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
-from life.live import Daemon, Swarm, raise_file_limit  # noqa: E402
+from life.live import Daemon, Swarm, file_limit, raise_file_limit  # noqa: E402
 
 CHANGES = 10  # In a round.
+SPARE_FILES = 200  # Of a process beside its agents'.
 POLICY = """suimitsu: 1
 groups: {a: {match: {r: a}}, b: {match: {r: b}}}
 allow:
@@ -171,6 +172,9 @@ def measure(lines, rounds, wanted, agents=None):
     """'wanted': of "7" and "11"; both are measured in the same rounds."""
     if not wanted:
         return
+    room = file_limit() - SPARE_FILES
+    if (agents or 1000) > room:
+        raise SystemExit(f"bench: --agents {agents}: each is an open file, and this machine allows {room} (ulimit -Hn)")
     with tempfile.TemporaryDirectory(prefix="sm-bench-", dir="/dev/shm") as name:
         rig = Rig(Daemon.folder_of(name), agents or 1000)
         bare = Bare(rig)
