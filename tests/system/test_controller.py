@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import socket
 import ssl
@@ -39,6 +40,7 @@ services:
 allow:
   - {id: shop-db, from: web, to: db, service: postgres, why: orders, owner: shop}
 """
+PATIENCE_S = 120  # Says when to give up, and is no measure of speed: a machine may be busy with much else.
 POLICY_2 = POLICY + "  - {id: shop-http, from: any, to: web, service: tcp/80, why: shop, owner: shop}\n"
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
@@ -57,19 +59,29 @@ def pb(tmp_path_factory):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("suimitsud", timeout=40)
+        super().__init__("suimitsud", timeout=PATIENCE_S)
         self.path = str(path)
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(40)
+        self.sock.settimeout(PATIENCE_S)
         self.sock.connect(self.path)
+
+
+def hold_port():
+    """A socket that is bound and does not listen: its port stays ours while no daemon of ours is up."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # A daemon may listen beside it.
+    s.bind(("127.0.0.1", 0))
+    return s
 
 
 class Controller:
     def __init__(self, base):
         self.base, self.state, self.run_dir = base, base / "state", base / "run"
-        self.agents_port, self.api_port, self.process = 0, 0, None
+        self.held = [hold_port(), hold_port()]
+        self.agents_port, self.api_port = (s.getsockname()[1] for s in self.held)
+        self.process = None
 
     def command(self, *more):
         return [str(DAEMON), "--user", "nobody", "--state-dir", str(self.state), "--run-dir",
@@ -89,7 +101,7 @@ class Controller:
     def kill(self, how=signal.SIGKILL):
         self.process.send_signal(how)
         self.process.stderr.close()
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE_S)
 
     def ask(self, method, path, body=None, headers=None, connection=None):
         c = connection or UnixConnection(self.run_dir / "api.sock")
@@ -103,7 +115,8 @@ class Controller:
 
     def https(self, method, path, token=None, body=None):
         context = ssl.create_default_context(cadata=(self.state / "ca.crt").read_text())
-        c = http.client.HTTPSConnection("127.0.0.1", self.api_port, context=context, timeout=40)
+        c = http.client.HTTPSConnection("127.0.0.1", self.api_port, context=context,
+                                        timeout=PATIENCE_S)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.ask(method, path, body, headers, c)
 
@@ -130,7 +143,7 @@ class Controller:
 
     def cli(self, *args, code=0, **kw):
         done = subprocess.run([str(CLI), *args, "--socket", str(self.run_dir / "api.sock")],
-                              capture_output=True, text=True, timeout=90, **kw)
+                              capture_output=True, text=True, timeout=PATIENCE_S, **kw)
         assert code is None or done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
 
@@ -150,11 +163,11 @@ def controller(tmp_path):
     if c.process.poll() is None:
         c.process.send_signal(signal.SIGTERM)
         said = c.process.stderr.read()
-        assert c.process.wait(20) == 0, said  # A leak or worse under a sanitizer fails too.
+        assert c.process.wait(PATIENCE_S) == 0, said  # A leak or worse under a sanitizer fails too.
 
 
-def until(condition, seconds=60):
-    """Waits for something that only polling can see.  The limit only says when to give up."""
+def until(condition, seconds=PATIENCE_S):
+    """Waits for something that only polling can see."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if got := condition():
@@ -186,7 +199,8 @@ class Agent:
             self.context.load_verify_locations(str(self.controller.state / "ca.crt"))
             if certificate:
                 self.context.load_cert_chain(str(self.crt), str(self.key))
-        raw = socket.create_connection(("127.0.0.1", self.controller.agents_port), timeout=20)
+        raw = socket.create_connection(("127.0.0.1", self.controller.agents_port),
+                                       timeout=PATIENCE_S)
         self.sock = self.context.wrap_socket(raw, server_hostname="suimitsud", session=session)
         return self
 
@@ -203,18 +217,30 @@ class Agent:
             data += piece
         return data
 
-    def receive(self):
+    def take(self):
+        """One message.  What every agent answers or notes by itself is done with: None."""
         m = self.pb.Message()
         m.ParseFromString(self.read(struct.unpack(">I", self.read(4))[0]))
         kind = m.WhichOneof("body")
         if kind == "status_request":
             self.send(status_reply=self.pb.StatusReply(nonce=m.status_request.nonce,
                                                        running_revision=self.running))
-            return self.receive()
-        if kind == "flows_ack":
+        elif kind == "flows_ack":
             self.acked = (m.flows_ack.epoch, m.flows_ack.sequence)
-            return self.receive()
-        return kind, getattr(m, kind)
+        else:
+            return kind, getattr(m, kind)
+        return None
+
+    def receive(self):
+        while not (got := self.take()):
+            pass
+        return got
+
+    def answer_until(self, other):
+        """Answers what it is asked, as often as it is, until the other one is told something."""
+        while (self.sock.pending() or
+               other.sock not in select.select([self.sock, other.sock], [], [], PATIENCE_S)[0]):
+            assert self.take() is None
 
     def expect(self, kind):
         got, body = self.receive()
@@ -399,7 +425,7 @@ def test_a_follower_is_told_of_new_flows(agent):
         c.request("GET", "/api/v1/flows?after=0&wait")
         later()
         body = json.loads(c.getresponse().read())
-    assert len(body["flows"]) == 1 and time.monotonic() - sent[0] < 5
+    assert len(body["flows"]) == 1 and time.monotonic() - sent[0] < 20  # Nothing new: after 30 s.
 
 
 def test_reports_about_others_are_refused_and_counted(agent):
@@ -418,14 +444,11 @@ def test_of_two_agents_with_one_identity_the_newer_is_refused_and_both_are_named
     agent.start()
     twin = Agent(pb, c, tmp_path, "web1")  # The same key and certificate.
     twin.connect().hello()
-    agent.sock.settimeout(0.2)
-    with contextlib.suppress(TimeoutError):  # Answers the sign of life that it is asked for.
-        agent.receive()
+    agent.answer_until(twin)  # The sign of life that it is asked for.
     refused = twin.expect("refused")
     assert refused.reason == 9
     entry = next(e for e in c.good("GET", "/audit") if e["action"] == "agent.duplicate")
     assert entry["detail"].count("127.0.0.1:") == 2
-    agent.sock.settimeout(20)
     assert c.apply(POLICY_2)[0] == 200
     assert agent.receive()[0] in ("delta", "snapshot")  # The older one goes on.
 
@@ -518,7 +541,7 @@ def test_garbage_ends_the_connection_and_nothing_else(agent):
 def test_strangers_who_only_hold_connections_open_keep_no_agent_out(agent):
     with contextlib.ExitStack() as held:
         for _ in range(600):
-            s = socket.create_connection(("127.0.0.1", agent.controller.agents_port), timeout=20)
+            s = socket.create_connection(("127.0.0.1", agent.controller.agents_port), timeout=PATIENCE_S)
             held.enter_context(s)
         agent.start()
         until(lambda: agent.controller.enforcer("web1")["state"] == "ACTIVE")
@@ -546,7 +569,6 @@ def test_an_unconfirmed_policy_is_rolled_back_as_a_new_revision(agent):
     kind, body = agent.receive()
     assert body.confirm_s == 1
     agent.acknowledge(done["revision"])
-    assert c.apply(POLICY)[0] == 409  # One at a time.
     back = agent.receive()[1]
     revision = (back.program if hasattr(back, "program") else back.put).revision
     assert revision > done["revision"] and back.confirm_s == 0
@@ -554,18 +576,31 @@ def test_an_unconfirmed_policy_is_rolled_back_as_a_new_revision(agent):
     assert any(e["action"] == "policy.rollback" for e in c.good("GET", "/audit"))
 
 
-def test_a_confirmed_policy_stays(agent):
+def test_a_confirmed_policy_stays(controller):
+    c, confirm_s, confirmed = controller, 1, False
+    assert c.apply(POLICY, INVENTORY)[0] == 200
+    while not confirmed:  # Too late it is rolled back, as above: there is more time then.
+        confirm_s *= 2
+        begun = time.time()
+        revision = c.apply(POLICY_2, confirm_s=confirm_s)[1]["revision"]
+        status, _, _ = c.ask("POST", "/policy/confirm", {})
+        assert status in (200, 404)
+        confirmed = status == 200
+    assert c.ask("POST", "/policy/confirm", {})[0] == 404
+    until(lambda: time.time() > begun + confirm_s + 2)
+    assert c.good("GET", "/policy")["version"] == revision
+
+
+def test_while_one_policy_is_to_be_confirmed_no_other_is_taken(agent):
     c = agent.controller
     agent.start()
-    revision = c.apply(POLICY_2, confirm_s=2)[1]["revision"]
+    revision = c.apply(POLICY_2, confirm_s=600)[1]["revision"]
     agent.receive()
     agent.acknowledge(revision)
+    assert c.apply(POLICY)[0] == 409
     c.good("POST", "/policy/confirm", {})
     assert agent.expect("confirm").revision == revision
-    assert c.ask("POST", "/policy/confirm", {})[0] == 404
-    end = time.time() + 4
-    until(lambda: time.time() > end)
-    assert c.good("GET", "/policy")["version"] == revision
+    assert c.apply(POLICY)[0] == 200
 
 
 def test_the_rollback_happens_also_when_the_daemon_was_dead_at_the_deadline(controller):
@@ -593,31 +628,27 @@ def test_a_confirmation_still_awaited_survives_a_kill(controller):
 
 
 def test_kill_9_under_load_loses_no_acknowledged_change(controller):
-    c, acknowledged = controller, 0
-    rng = 12345
+    c, rng = controller, 12345
     assert c.apply(POLICY, INVENTORY)[0] == 200
-    for _ in range(15):
+    for run in range(15):
         rng = (rng * 1103515245 + 12345) % (1 << 31)
-        deadline = time.monotonic() + (rng % 120) / 1000
-        killer = subprocess.Popen(["sh", "-c", f"sleep {(rng % 120) / 1000}; "
-                                               f"kill -9 {c.process.pid}"])
-        n = 0
+        n, killer = 0, None
         with contextlib.suppress(OSError, http.client.HTTPException):
             while True:
                 n += 1
-                status, body, _ = c.apply(inventory=INVENTORY + f"# {deadline} {n}\n")
+                status, body, _ = c.apply(inventory=INVENTORY + f"# {run} {n}\n")
                 assert status == 200
                 acknowledged = body["revision"]
-        killer.wait(10)
+                killer = killer or subprocess.Popen(["sh", "-c", f"sleep {(rng % 120) / 1000}; kill -9 {c.process.pid}"])
+        assert killer.wait(PATIENCE_S) == 0
         c.process.stderr.close()
-        c.process.wait(10)
+        c.process.wait(PATIENCE_S)
         c.start()
         status = c.good("GET", "/status")
         assert status["inventory"] >= acknowledged and status["revision"] > status["inventory"]
         version = c.good("GET", f"/inventory?version={status['inventory']}")
         assert version["files"][0]["text"].startswith("suimitsu-inventory: 1")
         assert c.good("GET", "/audit/verify")["whole"]
-    assert acknowledged > 20
 
 
 def test_a_policy_with_errors_changes_nothing_and_says_where(controller):
@@ -809,7 +840,7 @@ def test_packed_bodies_are_bounded_and_taken_only_where_they_are_said_to_be(cont
 ])
 def test_a_bad_setting_is_told_with_what_was_expected(tmp_path, arguments, said):
     base = ["--state-dir", str(tmp_path / "s"), "--run-dir", str(tmp_path / "r")]
-    done = subprocess.run([str(DAEMON), *base, *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([str(DAEMON), *base, *arguments], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode in (1, 2) and said in done.stderr
 
 
@@ -817,23 +848,23 @@ def test_a_bad_configuration_file_is_told_with_its_line(tmp_path):
     file = tmp_path / "suimitsud.conf"
     file.write_text("# settings\nuser: nobody\nlisten-api: here:1\n")
     done = subprocess.run([str(DAEMON), "--config", str(file)], capture_output=True, text=True,
-                          timeout=20)
+                          timeout=PATIENCE_S)
     assert done.returncode == 2 and f"{file}:3: listen-api" in done.stderr
 
 
 def test_a_taken_port_a_second_daemon_and_a_damaged_store_are_told(controller):
     other = Controller(controller.base)
     other.api_port = controller.api_port
-    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1 and "the port is taken" in done.stderr
     other.api_port = 0
-    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(other.command(), capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1 and "another suimitsud" in done.stderr
     assert controller.good("GET", "/status")  # Its socket was left alone.
     controller.kill(signal.SIGTERM)
     with (controller.state / "store.db").open("r+b") as f:
         f.write(b"this is no database at all")
-    done = subprocess.run(controller.command(), capture_output=True, text=True, timeout=20)
+    done = subprocess.run(controller.command(), capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 1 and "damaged" in done.stderr
 
 
@@ -871,7 +902,7 @@ def test_no_secret_is_in_log_store_or_arguments(pb, tmp_path):
     c.https("GET", "/status", tokens[2])
     c.process.send_signal(signal.SIGTERM)
     log = c.process.stderr.read()
-    c.process.wait(20)
+    c.process.wait(PATIENCE_S)
     everything = log.encode() + b"".join(p.read_bytes() for p in c.state.iterdir()
                                          if p.name.startswith("store"))
     for token in tokens:
@@ -925,10 +956,10 @@ def test_the_command_line_works_over_https_with_a_token(controller, tmp_path):
     token.write_text(c.cli("token", "api", "ci", "--role", "viewer").stdout)
     reach = ["--controller", f"https://127.0.0.1:{c.api_port}", "--token-file", str(token), "--ca",
              str(c.state / "ca.crt")]
-    done = subprocess.run([str(CLI), "status", *reach], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([str(CLI), "status", *reach], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0 and "revision" in done.stdout, done.stderr
     done = subprocess.run([str(CLI), "quarantine", "pc1", "--why", "x", *reach], capture_output=True,
-                          text=True, timeout=30)
+                          text=True, timeout=PATIENCE_S)
     assert done.returncode == 5 and "admin" in done.stderr
 
 

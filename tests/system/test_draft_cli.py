@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from test_api import token
 from test_api_more import started
-from test_controller import CLI, INVENTORY, POLICY, POLICY_2, tmp_path  # noqa: F401
+from test_controller import CLI, INVENTORY, PATIENCE_S, POLICY, POLICY_2, tmp_path  # noqa: F401
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 
@@ -21,7 +21,7 @@ class Person:
     def __call__(self, *args, code=0):
         done = subprocess.run([str(CLI), "draft", *args, "--controller", f"https://127.0.0.1:{self.c.api_port}",
                                "--token-file", str(self.file), "--ca", str(self.c.state / "ca.crt")],
-                              capture_output=True, text=True, timeout=90)
+                              capture_output=True, text=True, timeout=PATIENCE_S)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         return done
 

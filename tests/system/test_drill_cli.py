@@ -54,7 +54,7 @@ def controller(tmp_path):
 
 def drill(*words, socket=None):
     done = subprocess.run([SUIMITSU, "drill", *words, *(["--socket", socket] if socket else [])], text=True,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=120)
     return done.returncode, done.stdout, done.stderr
 
 

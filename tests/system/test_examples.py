@@ -14,7 +14,7 @@ NAMES = sorted(p.stem for p in FOLDER.glob("*.yaml") if not p.stem.endswith("-in
 
 def check(policy, inventory):
     done = subprocess.run([SUIMITSU, "policy", "check", policy, "--inventory", inventory, "-o", "json",
-                           "--now", "2026-11-22T12:00:00Z"], text=True, capture_output=True, timeout=30)
+                           "--now", "2026-11-22T12:00:00Z"], text=True, capture_output=True, timeout=120)
     return done.returncode, json.loads(done.stdout)
 
 

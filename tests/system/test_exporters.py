@@ -11,7 +11,7 @@ import subprocess
 import pytest
 import exporting
 from exporting import ALL, SYN, TCP, UDP
-from test_controller import (INVENTORY, POLICY, Agent, Controller, agent, pb, tmp_path, until)  # noqa: F401
+from test_controller import (INVENTORY, PATIENCE_S, POLICY, Agent, Controller, agent, pb, tmp_path, until)  # noqa: F401
 from test_flows import acknowledged, all_flows
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
@@ -68,7 +68,7 @@ def ended(c):
     if c.process.poll() is None:
         c.process.send_signal(signal.SIGTERM)
         said = c.process.stderr.read()
-        assert c.process.wait(20) == 0, said
+        assert c.process.wait(PATIENCE_S) == 0, said
 
 
 @pytest.fixture

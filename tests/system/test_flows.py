@@ -11,7 +11,7 @@ import time
 import pytest
 import flow_columns
 from flow_columns import MINUTE, mapped
-from test_controller import (BUILD, INVENTORY, POLICY, Agent, agent, controller, pb,  # noqa: F401
+from test_controller import (BUILD, INVENTORY, PATIENCE_S, POLICY, Agent, agent, controller, pb,  # noqa: F401
                              tmp_path, until)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
@@ -33,29 +33,18 @@ def all_flows(c, query=""):
             return flows
 
 
-def take(agent):
-    """One message, answered as an agent answers it."""
-    m = agent.pb.Message()
-    m.ParseFromString(agent.read(int.from_bytes(agent.read(4), "big")))
-    if m.WhichOneof("body") == "flows_ack":
-        agent.acked = (m.flows_ack.epoch, m.flows_ack.sequence)
-    elif m.WhichOneof("body") == "status_request":
-        agent.send(status_reply=agent.pb.StatusReply(nonce=m.status_request.nonce,
-                                                     running_revision=agent.running))
-
-
-def acknowledged(agent, sequence, seconds=20):
+def acknowledged(agent, sequence, seconds=PATIENCE_S):
     """Reads until this batch is on the disk."""
     agent.sock.settimeout(seconds)
     while agent.acked[1] < sequence:
-        take(agent)
+        agent.take()
 
 
 def stay_until(agent, instant):
     """Keeps the connection: who is silent for a minute is cut off."""
     while (left := instant - time.time()) > 0:
         if agent.sock.pending() or select.select([agent.sock], [], [], left)[0]:
-            take(agent)
+            agent.take()
 
 
 class Spool:
@@ -348,7 +337,7 @@ def test_a_full_disk_refuses_and_the_agent_keeps_its_own(agent, tmp_path):  # no
         assert c.apply(POLICY.replace("why: orders", "why: more orders"))[0] == 200
         (small / "ballast").unlink()
         until(lambda: history(c)["disk"] == "ok")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_S
         while spool.batches and time.monotonic() < deadline:
             spool.send()
             spool.read(2)
@@ -366,7 +355,7 @@ def test_a_full_disk_refuses_and_the_agent_keeps_its_own(agent, tmp_path):  # no
 def released(held):
     """Waits until the disk is waited for."""
     fd = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    assert select.select([fd], [], [], 60)[0], "the journal is never flushed"
+    assert select.select([fd], [], [], PATIENCE_S)[0], "the journal is never flushed"
     assert os.read(fd, 1) == b"h"
     os.close(fd)
     held.unlink()
@@ -393,11 +382,10 @@ def test_while_the_disk_is_slow_all_goes_on_and_nothing_is_acknowledged(agent, t
     until(lambda: history(c)["pending"] == 2)
     assert sum(f["count"] for f in all_flows(c)) == 7
     assert c.apply(inventory=INVENTORY.replace("10.20.3.11", "10.20.3.12"))[0] == 200
-    agent.sock.settimeout(60)
     agent.expect("delta")
     assert agent.acked[1] == 1
     os.close(os.open(go, os.O_WRONLY))
-    acknowledged(agent, 3, 60)
+    acknowledged(agent, 3)
     until(lambda: history(c)["pending"] == 0)
     c.kill()
     c.start()
@@ -415,12 +403,12 @@ def test_a_clickhouse_that_never_answers_keeps_nobody_waiting(agent):
         c.start()
         agent.start()
         agent.tell(agent.flow(count=1))
-        acknowledged(agent, 1, 60)
-        silent.settimeout(60)
+        acknowledged(agent, 1)
+        silent.settimeout(PATIENCE_S)
         asked, _ = silent.accept()
         with asked:
             agent.tell(agent.flow(count=2))
-            acknowledged(agent, 2, 60)
+            acknowledged(agent, 2)
             assert history(c)["waiting"] == 2
             assert sum(f["count"] for f in all_flows(c)) == 3
             assert c.apply(POLICY.replace("why: orders", "why: more orders"))[0] == 200
@@ -447,7 +435,7 @@ def test_a_flood_of_records_delays_no_quarantine_and_is_counted_whole(agent, pb,
             pass
         took.append(time.monotonic() - began)
     assert sorted(took)[2] < 2, took
-    told = sum(json.loads(p.communicate(timeout=120)[0])["records"] for p in flooders)
+    told = sum(json.loads(p.communicate(timeout=600)[0])["records"] for p in flooders)
     assert history(c)["records"] == told == 2 * 300 * 2048
     assert history(c)["lost_batches"] == 0
 
@@ -462,7 +450,7 @@ def test_an_agent_over_its_share_keeps_its_own_and_hinders_nobody(agent, pb, tmp
     other = Agent(pb, c, tmp_path, "db1")
     other.start()
     if time.time() % 60 > 40:  # All of it shall happen in one minute.
-        until(lambda: time.time() % 60 < 40, 25)
+        until(lambda: time.time() % 60 < 40)
     for sequence in (1, 2, 3):
         agent.tell(*[agent.flow(port=p) for p in range(60)], sequence=sequence)
     other.tell(at_db(count=7))

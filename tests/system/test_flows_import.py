@@ -137,7 +137,7 @@ def test_an_import_that_was_cut_off_goes_on_where_it_was(controller, tmp_path):
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: c.good("GET", "/status")["history"]["records"] > 0)
     c.kill()
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
     c.start()
     [told], _ = imported(c, "aws-vpc", path)
     assert told["imported"] + told["there_already"] == told["connections"] == n

@@ -16,7 +16,7 @@ SHOP = ROOT / "docs/examples/shop.yaml"
 
 def fmt(*args, stdin=None, cwd=None):
     done = subprocess.run([SUIMITSU, "policy", "fmt", *map(str, args)], input=stdin, text=True,
-                          capture_output=True, timeout=30, cwd=cwd)
+                          capture_output=True, timeout=120, cwd=cwd)
     assert done.returncode >= 0, f"ended by signal {-done.returncode}"
     return done
 

@@ -13,7 +13,7 @@ def junit(tmp_path, policy, *inventory):
     """(exit code, the root element)"""
     out = tmp_path / "out.xml"
     done = subprocess.run([SUIMITSU, "policy", "check", policy, *inventory, "--junit", out,
-                           "--now", "2026-11-22T12:00:00Z"], text=True, capture_output=True, timeout=30)
+                           "--now", "2026-11-22T12:00:00Z"], text=True, capture_output=True, timeout=120)
     return done.returncode, xml.parse(out).getroot()
 
 
@@ -64,5 +64,5 @@ def test_without_an_inventory_tests_are_skipped_not_passed(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
     done = subprocess.run([SUIMITSU, "policy", "check", SHOP, "--junit", tmp_path / "none/out.xml"],
-                          text=True, capture_output=True, timeout=30)
+                          text=True, capture_output=True, timeout=120)
     assert done.returncode == 5 and "cannot write it" in done.stderr

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 import pytest
-from test_controller import tmp_path, until  # noqa: F401
+from test_controller import PATIENCE_S, tmp_path, until  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "lab"))
@@ -125,7 +125,7 @@ def test_enrolments_are_limited_unless_the_settings_say_otherwise(tmp_path):  # 
             swarm.say(f"enrol e{i} {daemon.token(f'e{i}')}")
         swarm.say("settle 0")
         swarm.process.stdin.flush()
-        assert swarm.process.wait(30) == 1
+        assert swarm.process.wait(PATIENCE_S) == 1
         assert "too many enrolments this minute" in swarm.process.stderr.read()
     finally:
         assert daemon.end() == 0

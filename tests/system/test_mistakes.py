@@ -24,7 +24,7 @@ def check(path, *options):
     elif text.startswith("# with the inventory\n"):
         args += ["--inventory", "inventory/inventory.yaml"]
     return subprocess.run([SUIMITSU, "policy", "check", *args, "--now", "2026-11-22T12:00:00Z", *options],
-                          cwd=FOLDER, text=True, capture_output=True, timeout=30)
+                          cwd=FOLDER, text=True, capture_output=True, timeout=120)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)

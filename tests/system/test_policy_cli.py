@@ -42,7 +42,7 @@ BAD = {
 
 def run(*args, cwd=None, stdin=""):
     done = subprocess.run([SUIMITSU, *map(str, args)], cwd=cwd, input=stdin, text=True,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=120)
     assert done.returncode >= 0, f"ended by signal {-done.returncode}"
     return done
 

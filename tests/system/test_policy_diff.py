@@ -13,7 +13,7 @@ NOW = ["--now", "2026-11-22T12:00:00Z"]
 def diff(old, new, *options, inventory=INVENTORY):
     args = ["policy", "diff", old, new, *(["--inventory", inventory] if inventory else []), *NOW]
     done = subprocess.run([SUIMITSU, *map(str, args), *map(str, options)], text=True,
-                          capture_output=True, timeout=30)
+                          capture_output=True, timeout=120)
     assert done.returncode >= 0, f"ended by signal {-done.returncode}"
     return done
 

@@ -12,7 +12,7 @@ NOW = ["--now", "2026-11-22T12:00:00Z"]
 
 def ask(*args, inventory=INVENTORY):
     args = ["policy", *args, *(["--inventory", inventory] if inventory else []), *NOW]
-    done = subprocess.run([SUIMITSU, *map(str, args)], text=True, capture_output=True, timeout=30)
+    done = subprocess.run([SUIMITSU, *map(str, args)], text=True, capture_output=True, timeout=120)
     assert done.returncode >= 0, f"ended by signal {-done.returncode}"
     return done
 

@@ -80,7 +80,7 @@ def findings(tmp_path, text, inventory=False):
     if inventory:
         (tmp_path / "empty.yml").write_text("suimitsu: 1\n")
         args = [SUIMITSU, "check", tmp_path / "empty.yml", "--inventory", path, "-o", "json"]
-    done = subprocess.run(args, text=True, capture_output=True, timeout=30)
+    done = subprocess.run(args, text=True, capture_output=True, timeout=120)
     assert done.returncode in (0, 3), done.stderr
     return [f"{f['code']} {f['message']}" for f in json.loads(done.stdout)["findings"]
             if f["severity"] == "error"]

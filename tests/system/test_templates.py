@@ -12,7 +12,7 @@ NAMES = ["ransomware-ports", "jump-hosts", "pci-zone", "ot-cell", "quarantine"]
 
 
 def run(*args, cwd=None):
-    return subprocess.run([SUIMITSU, *map(str, args)], text=True, capture_output=True, timeout=30, cwd=cwd)
+    return subprocess.run([SUIMITSU, *map(str, args)], text=True, capture_output=True, timeout=120, cwd=cwd)
 
 
 def test_the_list_has_every_template_with_a_summary():

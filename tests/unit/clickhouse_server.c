@@ -15,7 +15,7 @@
 
 #include "unit/test.h"
 
-enum { LOOKS = 3000, LOOK_MS = 20 };
+enum { LOOKS = 9000, LOOK_MS = 20 };
 
 static pid_t server;
 static int ports[3]; /* HTTP, its own protocol, replication: it wants all of them. */
@@ -29,21 +29,22 @@ static struct sockaddr_in loopback(int port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
+/* Kept by sockets that do not listen: else another program may be given one while the server is
+ * down. */
 static void find_ports(void)
 {
-    int fds[3];
+    const int one = 1;
 
     for (int i = 0; i < 3; i++) {
         struct sockaddr_in a = loopback(0);
         socklen_t size = sizeof(a);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(fds[i], (struct sockaddr *)&a, size), 0);
-        assert_int_equal(getsockname(fds[i], (struct sockaddr *)&a, &size), 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+        assert_int_equal(bind(fd, (struct sockaddr *)&a, size), 0);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &size), 0);
         ports[i] = ntohs(a.sin_port);
     }
-    for (int i = 0; i < 3; i++)
-        (void)close(fds[i]);
 }
 
 static void write_files(const char *folder)

@@ -41,7 +41,7 @@ static struct {
 } t;
 
 static const struct channel_options usual = {
-    .peek = frame_peek, .max_in = 1 << 20, .max_out = 1 << 20, .handshake_ms = 3000};
+    .peek = frame_peek, .max_in = 1 << 20, .max_out = 1 << 20, .handshake_ms = 60000};
 
 static void now_open(struct channel *c, void *user)
 {

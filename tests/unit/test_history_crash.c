@@ -294,7 +294,7 @@ static int live_with(const struct fault *f, uint64_t rounds, uint64_t *ret_told)
     assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
     child = fork();
     if (child == 0) {
-        (void)alarm(60);
+        (void)alarm(600);
         (void)close(pipes[0]);
         fault.calls = 0;
         fault.at = f->at;
@@ -399,7 +399,7 @@ static void kill_9_at_any_moment_loses_nothing_acknowledged(void **state)
         assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
         child = fork();
         if (child == 0) {
-            (void)alarm(60);
+            (void)alarm(600);
             (void)close(pipes[0]);
             live(pipes[1], UINT64_MAX);
             _exit(1);
@@ -431,7 +431,7 @@ static void reading_beside_a_writer_sees_whole_batches(void **state)
     assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
     child = fork();
     if (child == 0) {
-        (void)alarm(60);
+        (void)alarm(600);
         (void)close(pipes[0]);
         live(pipes[1], UINT64_MAX);
         _exit(1);
@@ -500,7 +500,7 @@ static void a_full_disk_is_said_and_what_fitted_stays(void **state)
 
     (void)state;
     if (child == 0) {
-        (void)alarm(60);
+        (void)alarm(600);
         _exit(live_on_a_small_disk());
     }
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -20,7 +20,7 @@ const EXPECTED = [/status of 401 .*\/api\/v1\/me$/]; // "Who am I?", before the 
 /** A page that keeps what went wrong in page.problems. */
 export async function open(browser, { language = "en", theme = "light", width = 1280, height = 800, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width, height }, ignoreHTTPSErrors: true, reducedMotion: "reduce", ...options });
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(60_000);
     await context.addInitScript(([l, t]) => {
         localStorage.setItem("language", l);
         localStorage.setItem("theme", t);

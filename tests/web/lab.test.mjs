@@ -14,9 +14,9 @@ for (const language of ["en", "ja"])
         const page = await open(browser, { language, theme: language === "ja" ? "dark" : "light" });
         await logIn(page);
         await visit(page, "flows?live=1");
-        await page.waitForSelector("tr:has(a:text-is('web1')):has(a:text-is('db1')):has-text('/opt/shop/bin/orders')", { timeout: 30_000 });
+        await page.waitForSelector("tr:has(a:text-is('web1')):has(a:text-is('db1')):has-text('/opt/shop/bin/orders')", { timeout: 120_000 });
         await visit(page, "map?window=h");
-        await page.waitForFunction(() => document.querySelector(".map-stage")?.stage?.scene?.links.some((l) => l.from === "web" && l.to === "db"), null, { timeout: 30_000 });
+        await page.waitForFunction(() => document.querySelector(".map-stage")?.stage?.scene?.links.some((l) => l.from === "web" && l.to === "db"), null, { timeout: 120_000 });
         if (process.env.CONSOLE_PICTURES) {
             mkdirSync(process.env.CONSOLE_PICTURES, { recursive: true });
             await page.waitForTimeout(500);

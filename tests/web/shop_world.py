@@ -13,7 +13,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 from flow_columns import mapped  # noqa: E402
-from test_controller import DAEMON, Agent, Controller  # noqa: E402
+from test_controller import DAEMON, PATIENCE_S, Agent, Controller  # noqa: E402
 
 # Name, how many, labels, network, enforcers.
 KINDS = [
@@ -258,7 +258,7 @@ class ShopWorld:
                 a.sock.close()
         self.controller.process.terminate()
         self.controller.process.stderr.close()
-        self.controller.process.wait(20)
+        self.controller.process.wait(PATIENCE_S)
 
 
 if __name__ == "__main__":  # For working on the console: runs until its input ends.

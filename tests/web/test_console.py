@@ -68,13 +68,13 @@ def node(name, world=None, **env):
         said.append(line)
         if m := re.match(r"(?:# )?REPORT (\d+)", line):
             world.report(int(m[1]))
-    assert process.wait(60) == 0, "".join(said)
+    assert process.wait(120) == 0, "".join(said)
     return "".join(said)
 
 
 def test_the_built_files_are_what_the_sources_give(packages, tmp_path):
     done = subprocess.run(["node", "build.mjs", str(tmp_path / "dist")], cwd=WEB, text=True,
-                          capture_output=True, timeout=120)
+                          capture_output=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
     def content(folder):

@@ -32,7 +32,7 @@ async function end(page) {
 
 /** Waits until the daemon says so. */
 async function until(f) {
-    const limit = Date.now() + 10_000;
+    const limit = Date.now() + 60_000;
     while (Date.now() < limit) {
         const got = await f();
         if (got) return got;
