@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 from stopped import born_stopped, nothing_is_read
-from test_api import token
+from test_api import Stream, token
 from test_controller import (CLI, INVENTORY, POLICY, POLICY_2, agent, controller, pb,  # noqa: F401
                              tmp_path, until)
 from test_flows import acknowledged
@@ -123,3 +123,53 @@ def test_what_the_history_does_not_answer_in_time_the_command_waits_for_as_an_op
         assert p.communicate() == (quick[q], "") and p.returncode == 0
     assert {o["state"] for o in c.good("GET", "/operations")} == {"done", "cancelled"}
     assert c.cli(*questions[0]).stdout == quick[questions[0]]
+
+
+def test_who_watches_is_told_what_becomes_of_them(controller):  # noqa: F811
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    viewer = token(c, "viewer")
+    s = Stream(c, viewer, "?topics=operations")
+    assert s.next()[1]["topics"] == ["operations"]
+    id_ = born_stopped(c, lambda: c.https("POST", "/operations", viewer, {"get": "/api/v1/policy/findings"}))[1]["id"]
+    name, created = s.next()
+    assert (name, created["what"], created["id"], created["get"]) == \
+        ("operations", "created", id_, "/api/v1/policy/findings")
+    begun = s.last
+    runs = s.next()[1]
+    assert (runs["what"], runs["state"], runs["id"]) == ("progress", "running", id_)
+    assert c.https("POST", f"/operations/{id_}/cancel", viewer, {})[0] == 200
+    assert (e := s.next()[1])["what"] == e["state"] == "cancelled"  # No progress that is none.
+    s.close()
+    again = c.https("POST", "/operations", viewer, {"get": "/api/v1/edges"})[1]["id"]
+    s = Stream(c, viewer, "?topics=operations", begun)  # As if it had been away since then.
+    assert s.next()[0] == "hello"
+    assert [s.next()[1]["what"] for _ in range(3)] == ["progress", "cancelled", "created"]
+    while (e := s.next()[1])["what"] == "progress":
+        pass
+    listed = {o["id"]: o for o in c.https("GET", "/operations", viewer)[1]}
+    assert e == {**listed[again], "what": "done"}
+    s.close()
+
+
+def test_nobody_is_told_of_the_operations_of_others_but_an_admin(controller):  # noqa: F811
+    c = controller
+    c.apply(POLICY, INVENTORY)
+    mine, other, admin = token(c, "viewer"), token(c, "editor"), token(c, "admin")
+    streams = {who: Stream(c, who) for who in (mine, other, admin)}
+    assert all("operations" in s.next()[1]["topics"] for s in streams.values())
+    asked = {}
+    for who in (mine, other):  # One after the other: who were told of all would hear of the first first.
+        asked[who] = c.https("POST", "/operations", who, {"get": "/api/v1/unprotected"})[1]["id"]
+        ended(c, asked[who], who)
+    for who in (mine, other):
+        assert streams[who].until("operations")["id"] == asked[who]
+    told = set()
+    while told != set(asked.values()):
+        if (e := streams[admin].until("operations"))["what"] == "done":
+            told.add(e["id"])
+    scoped = token(c, "viewer", scope={"tier": "web"})
+    assert Stream(c, scoped, "?topics=operations").answer.status == 403
+    assert "operations" not in Stream(c, scoped).next()[1]["topics"]
+    for s in streams.values():
+        s.close()

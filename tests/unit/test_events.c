@@ -21,9 +21,21 @@ static void readers_get_their_topics_in_order(void **state)
     assert_int_equal(events_next(e, 0, topics)->number, 5);
     assert_string_equal(events_next(e, 0, topics)->data, "{\"i\":4}");
     assert_int_equal(events_next(e, 5, topics)->number, 6);
-    assert_int_equal(events_next(e, 6, topics)->number, 11);
+    assert_int_equal(events_next(e, 6, topics)->number, 12);
     assert_null(events_next(e, 12, topics));
     assert_string_equal(events_next(e, 0, topics)->endpoint, "web1");
+}
+
+static void what_is_somebodys_own_says_whose_it_is(void **state)
+{
+    (void)state;
+    CLEANUP(events_freep) struct events *e = events_new();
+
+    (void)events_add(e, EVENT_TRUST, "web1", json_object());
+    (void)events_add_own(e, EVENT_OPERATIONS, "account mika", json_object());
+    assert_string_equal(events_next(e, 0, ~0u)->actor, "");
+    assert_string_equal(events_next(e, 1, ~0u)->actor, "account mika");
+    assert_string_equal(events_next(e, 1, ~0u)->endpoint, "");
 }
 
 static void the_oldest_go_and_the_reader_can_tell(void **state)
@@ -61,7 +73,8 @@ static void unknown_topics_are_left_out(void **state)
     assert_int_equal(event_topics_parse("weather,edges", &topics), -EINVAL);
     assert_int_equal(event_topics_parse("audit,edges,trust", &topics), 0);
     assert_int_equal(topics, (1u << EVENT_AUDIT) | (1u << EVENT_TRUST));
-    assert_int_equal(event_topics_parse("flows,alerts,enforcers,policy,audit,trust", &topics), 0);
+    assert_int_equal(
+        event_topics_parse("flows,alerts,enforcers,policy,audit,trust,operations", &topics), 0);
     assert_int_equal(topics, (1u << EVENT_TOPICS) - 1);
 }
 
@@ -87,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(readers_get_their_topics_in_order),
+        cmocka_unit_test(what_is_somebodys_own_says_whose_it_is),
         cmocka_unit_test(the_oldest_go_and_the_reader_can_tell),
         cmocka_unit_test(large_events_do_not_make_it_grow_without_end),
         cmocka_unit_test(unknown_topics_are_left_out),

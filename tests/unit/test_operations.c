@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "controller/json.h"
@@ -52,6 +53,40 @@ static void answer(void *user, bool is_child, struct http_request *q, struct htt
         a->status = 0;
 }
 
+/* What was told of one of mika's: the last is 'what', and progress came 'n_progress' times. */
+struct told {
+    char id[OPERATION_ID_SIZE], what[16], state[16];
+    unsigned n, n_progress;
+    uint64_t progress_ms;
+    json_int_t done;
+};
+
+static struct told heard[OPERATIONS_EACH + 1];
+
+static void hear(void *user, const char *actor, json_t *event)
+{
+    struct told *t = heard;
+    uint64_t now_ms = loop_now_ms();
+
+    (void)user;
+    assert_string_equal(actor, json_text(event, "actor"));
+    while (t->id[0] && strcmp(t->id, json_text(event, "id")) != 0)
+        t++;
+    assert_true(t < heard + ARRAY_SIZE(heard));
+    (void)snprintf(t->id, sizeof(t->id), "%s", json_text(event, "id"));
+    (void)snprintf(t->what, sizeof(t->what), "%s", json_text(event, "what"));
+    (void)snprintf(t->state, sizeof(t->state), "%s", json_text(event, "state"));
+    t->done = json_integer_value(json_object_get(event, "done"));
+    if (strcmp(t->what, "created") == 0 || strcmp(t->what, "progress") == 0) {
+        assert_true(t->n == 0 || now_ms - t->progress_ms >= OPERATION_TELL_MS);
+        t->progress_ms = now_ms;
+        t->n_progress += t->what[0] == 'p';
+    }
+    assert_null(json_object_get(event, "result"));
+    t->n++;
+    json_decref(event);
+}
+
 struct fixture {
     struct loop *loop;
     struct operations *o;
@@ -59,8 +94,9 @@ struct fixture {
 
 static void open_all(struct fixture *f)
 {
+    memset(heard, 0, sizeof(heard));
     f->loop = loop_new();
-    f->o = operations_new(f->loop, answer, NULL);
+    f->o = operations_new(f->loop, answer, hear, NULL);
 }
 
 static void close_all(struct fixture *f)
@@ -222,6 +258,54 @@ static void a_child_counts_where_the_daemon_sees_it(void **state)
     close_all(&f);
 }
 
+static void who_listens_hears_of_news_once_a_second_and_of_the_end(void **state)
+{
+    struct search moves = {.total = 1 << 30}, rests = {.total = 10};
+    char id[2][OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    adopt(&f, &moves, &mika, id[0]);
+    adopt(&f, &rests, &mika, id[1]);
+    assert_string_equal(heard[0].what, "created");
+    while (heard[0].n_progress < 2) { /* hear() looks at the time between them. */
+        moves.done++;
+        turn(&f);
+    }
+    assert_string_equal(heard[0].state, "running");
+    assert_true(heard[0].done > 0);
+    moves.is_found = true;
+    operations_wake(f.o);
+    turn(&f);
+    assert_string_equal(heard[0].what, "done");
+    assert_int_equal(heard[0].done, moves.done);
+    assert_int_equal(heard[1].n, 1); /* There was nothing new. */
+    assert_int_equal(operations_cancel(f.o, &mika, id[1]), 0);
+    assert_string_equal(heard[1].what, "cancelled");
+    close_all(&f);
+}
+
+static void that_one_which_waited_runs_is_news(void **state)
+{
+    char id[OPERATIONS_RUNNING + 1][OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    open_all(&f);
+    for (size_t i = 0; i < ARRAY_SIZE(id); i++)
+        assert_int_equal(operations_add(f.o, &mika, "/radius", id[i]), 0);
+    while (!heard[0].n_progress || !heard[1].n_progress)
+        turn(&f);
+    assert_string_equal(heard[0].state, "running");
+    assert_string_equal(heard[OPERATIONS_RUNNING].state, "waiting");
+    assert_int_equal(operations_cancel(f.o, &mika, id[0]), 0);
+    while (!heard[OPERATIONS_RUNNING].n_progress)
+        turn(&f);
+    assert_string_equal(heard[OPERATIONS_RUNNING].state, "running");
+    close_all(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +315,8 @@ int main(void)
         cmocka_unit_test(the_end_of_the_daemon_ends_the_searches),
         cmocka_unit_test(one_asker_has_so_many_of_both_kinds_and_no_more),
         cmocka_unit_test(a_child_counts_where_the_daemon_sees_it),
+        cmocka_unit_test(who_listens_hears_of_news_once_a_second_and_of_the_end),
+        cmocka_unit_test(that_one_which_waited_runs_is_news),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@ import { askLong } from "./operation.js";
 const SLOW_MS = 15_000, CALM_MS = 2500;
 
 /** What the daemon tells (docs/api.md). */
-const TOPICS = ["flows", "alerts", "enforcers", "policy", "audit", "trust"];
+const TOPICS = ["flows", "alerts", "enforcers", "policy", "audit", "trust", "operations"];
 
 export const stream = signal("off"); // off, on, lost
 const listeners = new Set();

@@ -1,14 +1,34 @@
 // Long questions: asked as operations (docs/api.md), which say how far they are and can be ended.
+// The daemon's stream tells when to look again; where there is none, they are looked at all the time.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post, Problem, segment } from "./api.js";
+import { onEvent, stream } from "./live.js";
 
-const FIRST_MS = 20, LAST_MS = 500;
+const FIRST_MS = 20, LAST_MS = 500, CALM_MS = 10_000;
+const longer = (ms) => 2 * ms <= LAST_MS ? 2 * ms : stream.value === "on" ? CALM_MS : LAST_MS;
 const hasEnded = ({ state }) => state !== "waiting" && state !== "running";
 
-const pause = (ms, signal) => new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-});
+/** Its pauses end when the stream tells of the operation, or has told since the pause before. */
+function watch(id) {
+    let news = false, wake = () => {};
+    const stop = onEvent((topic, data) => {
+        if (topic !== "operations" || (data?.id ?? id) !== id) return; // Of what was lost, nobody knows whose it was.
+        news = true;
+        wake();
+    });
+    const pause = (ms, signal) => new Promise((resolve) => {
+        const timer = setTimeout(() => wake(), ms);
+        wake = () => {
+            clearTimeout(timer);
+            news = false;
+            wake = () => {};
+            resolve();
+        };
+        signal.addEventListener("abort", () => wake(), { once: true });
+        if (news) wake();
+    });
+    return { pause, stop };
+}
 
 /** What became of it: its answer, or what it was refused with. */
 function resultOf({ state, result, why }) {
@@ -25,11 +45,15 @@ function resultOf({ state, result, why }) {
  */
 export async function askLong(path, body, signal, onProgress) {
     let operation = body ? await post(path, { ...body, operation: true }) : await post("/operations", { get: `/api/v1${path}` });
-    const own = `/operations/${segment(operation.id)}`;
-    for (let ms = FIRST_MS; !hasEnded(operation) && !signal.aborted; ms = Math.min(2 * ms, LAST_MS)) {
-        onProgress(operation);
-        await pause(ms, signal);
-        if (!signal.aborted) operation = await get(own);
+    const own = `/operations/${segment(operation.id)}`, { pause, stop } = watch(operation.id);
+    try {
+        for (let ms = FIRST_MS; !hasEnded(operation) && !signal.aborted; ms = longer(ms)) {
+            onProgress(operation);
+            await pause(ms, signal);
+            if (!signal.aborted) operation = await get(own);
+        }
+    } finally {
+        stop();
     }
     if (!signal.aborted) return resultOf(operation);
     await post(`${own}/cancel`).catch(() => {}); // It has ended by itself, or nobody can say so any more.

@@ -5,7 +5,7 @@
 
 struct slot {
     struct event event;
-    char *endpoint, *data;
+    char *endpoint, *actor, *data;
 };
 
 struct events {
@@ -19,8 +19,8 @@ struct events {
     size_t n_listeners;
 };
 
-static const char *const names[EVENT_TOPICS] = {"flows",  "alerts", "enforcers",
-                                                "policy", "audit",  "trust"};
+static const char *const names[EVENT_TOPICS] = {"flows", "alerts", "enforcers", "policy",
+                                                "audit", "trust",  "operations"};
 
 struct events *events_new(void)
 {
@@ -36,6 +36,7 @@ static void drop_first(struct events *e)
 
     e->bytes -= strlen(s->data);
     free(s->endpoint);
+    free(s->actor);
     free(s->data);
     *s = (struct slot){.data = NULL};
 }
@@ -73,7 +74,8 @@ int event_topics_parse(const char *list, unsigned *ret_topics)
     return 0;
 }
 
-uint64_t events_add(struct events *e, enum event_topic topic, const char *endpoint, json_t *data)
+static uint64_t add(struct events *e, enum event_topic topic, const char *endpoint,
+                    const char *actor, json_t *data)
 {
     CLEANUP(free_voidp) char *text = json_dumps(data, JSON_COMPACT | JSON_PRESERVE_ORDER);
     struct slot *s;
@@ -88,11 +90,25 @@ uint64_t events_add(struct events *e, enum event_topic topic, const char *endpoi
     s = &e->slots[++e->last % EVENTS_MAX];
     s->data = TAKE_PTR(text);
     s->endpoint = xstrdup(endpoint ? endpoint : "");
-    s->event =
-        (struct event){.number = e->last, .topic = topic, .endpoint = s->endpoint, .data = s->data};
+    s->actor = xstrdup(actor ? actor : "");
+    s->event = (struct event){.number = e->last,
+                              .topic = topic,
+                              .endpoint = s->endpoint,
+                              .actor = s->actor,
+                              .data = s->data};
     for (size_t i = 0; i < e->n_listeners; i++)
         e->listeners[i].came(&s->event, e->listeners[i].user);
     return e->last;
+}
+
+uint64_t events_add(struct events *e, enum event_topic topic, const char *endpoint, json_t *data)
+{
+    return add(e, topic, endpoint, NULL, data);
+}
+
+uint64_t events_add_own(struct events *e, enum event_topic topic, const char *actor, json_t *data)
+{
+    return add(e, topic, NULL, actor, data);
 }
 
 const struct event *events_next(const struct events *e, uint64_t after, unsigned topics)

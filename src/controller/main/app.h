@@ -118,6 +118,7 @@ void get_events(void *user, const struct http_request *q, struct http_response *
 int app_watch_events(struct app *app);                               /* Errors as store_watch(). */
 void app_alert(struct app *app, const char *endpoint, json_t *data); /* Takes 'data'. */
 void app_enforcer_changed(void *user, const char *endpoint);         /* NULL: many. */
+void app_tell_operation(void *user, const char *actor, json_t *event); /* Takes 'event'. */
 
 /* Handlers of routes_drafts.c, routes_metrics.c and routes_operations.c. */
 void get_drafts(void *user, const struct http_request *q, struct http_response *a);

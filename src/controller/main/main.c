@@ -317,7 +317,7 @@ static int start_parts(struct daemon *d)
     r = notify_open(&d->app, d->loop, &d->config, &d->app.notify);
     if (r < 0)
         return r;
-    d->app.operations = operations_new(d->loop, app_answer_operation, &d->app);
+    d->app.operations = operations_new(d->loop, app_answer_operation, app_tell_operation, &d->app);
     options.idempotency = d->app.idempotency;
     d->app.server = server_new(d->loop, &options);
     r = server_listen_https(d->app.server, TAKE_FD(d->api_fd));

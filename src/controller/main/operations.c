@@ -17,7 +17,7 @@
 #include "controller/json.h"
 #include "sys/clock.h"
 
-enum { NICE = 10, CHUNK = 65536, FIRST_FD = 3, LOOK_MS = 1000, ALL = 100 };
+enum { NICE = 10, CHUNK = 65536, FIRST_FD = 3, LOOK_MS = 1000, TICK_MS = 250, ALL = 100 };
 
 enum state { WAITING, RUNNING, DONE, FAILED, CANCELLED };
 
@@ -34,6 +34,9 @@ struct operation {
     int64_t created_s, ended_s;
     uint64_t done, total; /* As last seen. */
     unsigned percent;
+    uint64_t told_ms; /* The last time, and what. */
+    struct progress told;
+    enum state told_state;
     struct http_job job;       /* Of one that was adopted. */
     struct progress *progress; /* Shared with the child; NULL: there is no memory for it. */
     pid_t pid;                 /* 0: it has no child. */
@@ -47,21 +50,27 @@ struct operation {
 struct operations {
     struct loop *loop;
     struct timer *looker; /* At those that were adopted. */
+    struct timer *teller; /* Of how far they are. */
     operations_answer *answer;
+    operations_tell *tell;
     void *user;
     struct operation *first; /* Newest first. */
     size_t n, n_running;
 };
 
 static void look_at_adopted(void *operations);
+static void tell_progress(void *operations);
 
-struct operations *operations_new(struct loop *l, operations_answer *answer, void *user)
+struct operations *operations_new(struct loop *l, operations_answer *answer, operations_tell *tell,
+                                  void *user)
 {
     struct operations *o = xcalloc(1, sizeof(*o));
 
     o->loop = l;
     o->looker = timer_new(l, look_at_adopted, o);
+    o->teller = timer_new(l, tell_progress, o);
     o->answer = answer;
+    o->tell = tell;
     o->user = user;
     return o;
 }
@@ -147,6 +156,69 @@ static void look(struct operation *p)
     }
 }
 
+static bool has_ended(const struct operation *p)
+{
+    return p->state != WAITING && p->state != RUNNING;
+}
+
+static json_t *describe(struct operation *p)
+{
+    char created[DATE_TEXT_SIZE], ended[DATE_TEXT_SIZE] = "";
+    json_t *j;
+
+    if (has_ended(p))
+        (void)date_format_time(p->ended_s, ended);
+    else
+        look(p);
+    j = json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "id", p->id,
+                  p->method == HTTP_METHOD_GET ? "get" : "post", json_any_text(p->target), "actor",
+                  p->who.actor, "state", state_names[p->state], "created",
+                  date_format_time(p->created_s, created), "ended", ended, "elapsed_s",
+                  (json_int_t)((has_ended(p) ? p->ended_s : clock_unix_s()) - p->created_s), "done",
+                  (json_int_t)p->done);
+    if (p->total) {
+        (void)json_object_set_new(j, "total", json_integer((json_int_t)p->total));
+        (void)json_object_set_new(j, "percent", json_integer(p->percent));
+    }
+    if (p->state == FAILED)
+        (void)json_object_set_new(j, "why", json_string(p->why));
+    return j;
+}
+
+/* ---- who listens ---- */
+
+static void tell(struct operation *p, const char *what)
+{
+    json_t *event = describe(p);
+
+    (void)json_object_set_new(event, "what", json_string(what));
+    p->told_ms = loop_now_ms();
+    p->told = (struct progress){.done = p->done, .total = p->total};
+    p->told_state = p->state;
+    p->all->tell(p->all->user, p->who.actor, event);
+    if (!timer_is_running(p->all->teller))
+        timer_start(p->all->teller, TICK_MS);
+}
+
+static void tell_progress(void *operations)
+{
+    struct operations *o = operations;
+    bool any = false;
+
+    for (struct operation *p = o->first; p; p = p->next) {
+        if (has_ended(p))
+            continue;
+        any = true;
+        if (loop_now_ms() - p->told_ms < OPERATION_TELL_MS)
+            continue;
+        look(p);
+        if (p->state != p->told_state || p->done != p->told.done || p->total != p->told.total)
+            tell(p, "progress");
+    }
+    if (any)
+        timer_start(o->teller, TICK_MS);
+}
+
 /* Ends what still runs, and reaps the child. */
 static void reap(struct operation *p)
 {
@@ -179,6 +251,7 @@ static void end(struct operation *p, enum state state, const char *why)
     p->why = why;
     p->ended_s = clock_unix_s();
     buf_done(&p->answer);
+    tell(p, state_names[state]);
     start_more(p->all);
 }
 
@@ -249,11 +322,6 @@ static void start_more(struct operations *o)
             return;
         start(oldest);
     }
-}
-
-static bool has_ended(const struct operation *p)
-{
-    return p->state != WAITING && p->state != RUNNING;
 }
 
 static void forget(struct operations *o, struct operation *p)
@@ -329,8 +397,11 @@ static struct operation *new_operation(struct operations *o, const struct who *w
 int operations_add(struct operations *o, const struct who *who, const char *target,
                    char ret_id[OPERATION_ID_SIZE])
 {
-    if (!new_operation(o, who, target, ret_id))
+    struct operation *p = new_operation(o, who, target, ret_id);
+
+    if (!p)
         return -EBUSY;
+    tell(p, "created");
     start_more(o);
     return 0;
 }
@@ -398,6 +469,7 @@ int operations_adopt(struct operations *o, const struct who *who, enum http_meth
     p->method = method;
     p->job = *job;
     p->state = RUNNING;
+    tell(p, "created");
     operations_wake(o);
     return 0;
 }
@@ -414,34 +486,13 @@ void operations_free(struct operations *o)
         forget(o, p);
     }
     timer_free(o->looker);
+    timer_free(o->teller);
     free(o);
 }
 
-static bool is_his(const struct operation *p, const struct who *who)
+bool operations_are_his(const struct who *who, const char *actor)
 {
-    return who_may(who, RIGHT_ADMIN) || strcmp(p->who.actor, who->actor) == 0;
-}
-
-static json_t *describe(struct operation *p)
-{
-    char created[DATE_TEXT_SIZE], ended[DATE_TEXT_SIZE] = "";
-    json_t *j;
-
-    if (has_ended(p))
-        (void)date_format_time(p->ended_s, ended);
-    else
-        look(p);
-    j = json_pack("{s:s,s:o,s:s,s:s,s:s,s:s,s:I,s:I}", "id", p->id,
-                  p->method == HTTP_METHOD_GET ? "get" : "post", json_any_text(p->target), "actor",
-                  p->who.actor, "state", state_names[p->state], "created",
-                  date_format_time(p->created_s, created), "ended", ended, "elapsed_s",
-                  (json_int_t)((has_ended(p) ? p->ended_s : clock_unix_s()) - p->created_s), "done",
-                  (json_int_t)p->done);
-    if (p->total) {
-        (void)json_object_set_new(j, "total", json_integer((json_int_t)p->total));
-        (void)json_object_set_new(j, "percent", json_integer(p->percent));
-    }
-    return j;
+    return who_may(who, RIGHT_ADMIN) || strcmp(actor, who->actor) == 0;
 }
 
 json_t *operations_list(struct operations *o, const struct who *who)
@@ -449,7 +500,7 @@ json_t *operations_list(struct operations *o, const struct who *who)
     json_t *list = json_array();
 
     for (struct operation *p = o->first; p; p = p->next)
-        if (is_his(p, who))
+        if (operations_are_his(who, p->who.actor))
             (void)json_array_append_new(list, describe(p));
     return list;
 }
@@ -457,7 +508,7 @@ json_t *operations_list(struct operations *o, const struct who *who)
 static struct operation *find(struct operations *o, const struct who *who, const char *id)
 {
     for (struct operation *p = o->first; p; p = p->next)
-        if (strcmp(p->id, id) == 0 && is_his(p, who))
+        if (strcmp(p->id, id) == 0 && operations_are_his(who, p->who.actor))
             return p;
     return NULL;
 }
@@ -467,8 +518,6 @@ json_t *operations_get(struct operations *o, const struct who *who, const char *
     struct operation *p = find(o, who, id);
     json_t *j = p ? describe(p) : NULL;
 
-    if (j && p->state == FAILED)
-        (void)json_object_set_new(j, "why", json_string(p->why));
     if (j && p->state == DONE)
         (void)json_object_set(j, "result", p->result);
     return j;

@@ -17,6 +17,9 @@
  *         \          \------> FAILED     crashed, over its time, or too large an answer
  *          '----------'-----> CANCELLED
  *
+ * What becomes of each is told as it happens: when it is created, when it gets on (once in
+ * OPERATION_TELL_MS at most), and its end.
+ *
  * Limits: OPERATIONS_RUNNING at a time, OPERATIONS_MAX remembered (the oldest that has ended makes
  * room), for OPERATION_KEPT_S after the end.  One thread, on the loop. */
 #pragma once
@@ -32,6 +35,7 @@ enum {
     OPERATION_CPU_S = 600,
     OPERATION_HISTORY_S = 1800, /* By the clock, others before it included. */
     OPERATION_MAX_ANSWER = 64 << 20,
+    OPERATION_TELL_MS = 1000,
     OPERATION_ID_SIZE = 17,
 };
 
@@ -41,7 +45,12 @@ struct operations;
 typedef void operations_answer(void *user, bool is_child, struct http_request *q,
                                struct http_response *a);
 
-struct operations *operations_new(struct loop *l, operations_answer *answer, void *user);
+/* Something became of one of actor's: 'event' is as an item of operations_list(), and "what" is
+ * created, progress, done, failed or cancelled; it is the callee's then. */
+typedef void operations_tell(void *user, const char *actor, json_t *event);
+
+struct operations *operations_new(struct loop *l, operations_answer *answer, operations_tell *tell,
+                                  void *user);
 void operations_free(struct operations *o); /* Ends those that run. */
 DEFINE_CLEANUP(struct operations, operations_free)
 
@@ -57,6 +66,9 @@ int operations_adopt(struct operations *o, const struct who *who, enum http_meth
 
 /* One that was adopted may have an answer: looks soon. */
 void operations_wake(struct operations *o);
+
+/* Whether he may know of those of 'actor': his own, an admin of all. */
+bool operations_are_his(const struct who *who, const char *actor);
 
 /* Those of 'who' (an admin's: all), or one with its result; NULL: there is none such. */
 json_t *operations_list(struct operations *o, const struct who *who);

@@ -554,7 +554,8 @@ const struct http_route app_routes[] = {
      "account:of this one only," PAGED, NULL},
     {HTTP_METHOD_GET, "/api/v1/events", RIGHT_READ | SCOPE_WITHIN, get_events,
      "What happens, as server-sent events; Last-Event-ID goes on where one was",
-     "topics:a list of flows and alerts and enforcers and policy and audit and trust (absent: all "
+     "topics:a list of flows and alerts and enforcers and policy and audit and trust and "
+     "operations (absent: all "
      "that one may see),after:as Last-Event-ID",
      NULL},
     {HTTP_METHOD_POST, "/api/v1/operations", RIGHT_READ, post_operations,

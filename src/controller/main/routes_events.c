@@ -9,6 +9,7 @@
 #include "base/number.h"
 #include "controller/json.h"
 #include "controller/main/app.h"
+#include "controller/main/operations.h"
 
 enum { FLOWS_AT_ONCE = 200, EVENTS_AT_ONCE = 500, RETRY_MS = 3000, POSITION_SIZE = 80 };
 
@@ -90,6 +91,12 @@ static void tell_flows(struct event_source *s, struct buf *out)
                          "skipped", (json_int_t)(after - before), "flows", list));
 }
 
+static bool may_know(const struct event_source *s, const struct event *e)
+{
+    return app_sees(s->app, &s->who, e->endpoint) &&
+           (!e->actor[0] || operations_are_his(&s->who, e->actor));
+}
+
 static void tell_events(struct event_source *s, struct buf *out)
 {
     for (unsigned n = 0; n < EVENTS_AT_ONCE; n++) {
@@ -100,13 +107,13 @@ static void tell_events(struct event_source *s, struct buf *out)
             return;
         }
         s->sent = e->number;
-        if (app_sees(s->app, &s->who, e->endpoint))
+        if (may_know(s, e))
             write_event(s, out, event_topic_name(e->topic), e->data);
     }
 }
 
 /* What of the topics a role may see: nobody reads the audit here who may not read it elsewhere, and
- * who has a scope is not told of the whole. */
+ * who has a scope is not told of the whole, and has no operations. */
 static unsigned topics_of(const struct who *w)
 {
     unsigned topics = (1u << EVENT_TOPICS) - 1;
@@ -116,7 +123,7 @@ static unsigned topics_of(const struct who *w)
     if (!who_may(w, RIGHT_AUDIT))
         topics &= ~(1u << EVENT_AUDIT);
     if (scope_is_set(&w->scope))
-        topics &= ~(1u << EVENT_POLICY);
+        topics &= ~(1u << EVENT_POLICY | 1u << EVENT_OPERATIONS);
     return topics;
 }
 
@@ -179,13 +186,15 @@ void get_events(void *user, const struct http_request *q, struct http_response *
     struct event_source *s;
 
     if (list && event_topics_parse(list, &topics) < 0) {
-        http_problem_field(a, 400, "topics", "topics=flows,alerts,enforcers,policy,audit,trust",
+        http_problem_field(a, 400, "topics",
+                           "topics=flows,alerts,enforcers,policy,audit,trust,operations",
                            "expected a list of known topics");
         return;
     }
     topics &= may; /* `hello` says what is left. */
     if (!topics) {
-        http_problem_field(a, 403, "topics", "leave out audit, or policy when you have a scope",
+        http_problem_field(a, 403, "topics",
+                           "leave out audit, or policy and operations when you have a scope",
                            "none of these topics is for you");
         return;
     }
@@ -216,6 +225,15 @@ static void add(struct app *app, enum event_topic topic, const char *endpoint, j
         return;
     }
     (void)events_add(app->events, topic, endpoint, data);
+    if (app->server)
+        server_wake(app->server);
+}
+
+void app_tell_operation(void *user, const char *actor, json_t *event)
+{
+    struct app *app = user;
+
+    (void)events_add_own(app->events, EVENT_OPERATIONS, actor, event);
     if (app->server)
         server_wake(app->server);
 }

@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-UWQEIFQA.js";import"./chunk-BEXVCVYC.js";import"./chunk-5AQ2BGE7.js";import"./chunk-2SBWSPFQ.js";import"./chunk-ZLPVKOBP.js";import"./chunk-EHMQMLKR.js";export{a as SeenTabs,b as default};
