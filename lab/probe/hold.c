@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A UDP session without an echo for so long, although it asks again each interval, is cut. */
-enum { UDP_SILENCE_US = 3000000 };
+enum { UDP_SILENCE_US = 3000000, CONNECT_MS = 15000 };
 
 struct session {
     const struct target *target;
@@ -45,32 +45,12 @@ static void open_session(struct session *s, const struct target *t, unsigned num
     if (connect(s->fd, (struct sockaddr *)&address, len) < 0 && errno != EINPROGRESS)
         die("%s: connect: %m", t->text);
     wait = (struct pollfd){.fd = s->fd, .events = POLLOUT};
-    if (poll(&wait, 1, 5000) != 1)
+    if (poll(&wait, 1, CONNECT_MS) != 1)
         die("%s: connect: timed out", t->text);
     getsockopt(s->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
     if (error)
         die("%s: connect: %s", t->text, strerror(error));
     s->heard_us = now_us();
-}
-
-static void talk(struct session *s, uint64_t now)
-{
-    bool udp = s->target->kind == KIND_UDP;
-    char data[TOKEN_SIZE] = "hold";
-
-    if (udp && s->waiting && now - s->heard_us > UDP_SILENCE_US) {
-        cut(s, ETIMEDOUT);
-        return;
-    }
-    if (s->waiting && !udp)
-        return;
-    if (send(s->fd, data, sizeof(data), MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
-        cut(s, errno);
-        return;
-    }
-    if (!s->waiting)
-        s->sent_us = now;
-    s->waiting = true;
 }
 
 static void hear(struct session *s)
@@ -89,6 +69,29 @@ static void hear(struct session *s)
         s->longest_us = s->heard_us - s->sent_us;
     s->waiting = false;
     s->exchanges++;
+}
+
+static void talk(struct session *s, uint64_t now)
+{
+    bool udp = s->target->kind == KIND_UDP;
+    char data[TOKEN_SIZE] = "hold";
+
+    if (udp && s->waiting && now - s->heard_us > UDP_SILENCE_US) {
+        hear(s); /* It may have come while the machine had no time for us. */
+        if (s->fd >= 0 && s->waiting)
+            cut(s, ETIMEDOUT);
+        if (s->fd < 0)
+            return;
+    }
+    if (s->waiting && !udp)
+        return;
+    if (send(s->fd, data, sizeof(data), MSG_NOSIGNAL) < 0 && errno != EAGAIN) {
+        cut(s, errno);
+        return;
+    }
+    if (!s->waiting)
+        s->sent_us = now;
+    s->waiting = true;
 }
 
 static void print_totals(const struct session *sessions, size_t n, const char *event)

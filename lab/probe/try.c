@@ -12,6 +12,10 @@
 
 enum state { STATE_CONNECTING, STATE_WAITING, STATE_DONE };
 
+/* A round of waiting lasts so long, and takes no more from the limit however late we come out of
+ * it: where the machine has no time for us, it has none for who is to answer either. */
+enum { ROUND_US = 20000 };
+
 struct attempt {
     struct target *target;
     int fd;
@@ -201,7 +205,7 @@ int run_try(struct target *targets, size_t n, int limit_ms)
     struct attempt *attempts = calloc(n, sizeof(*attempts));
     struct pollfd *polls = calloc(n, sizeof(*polls));
     size_t left = n;
-    uint64_t end;
+    uint64_t rest_us = (uint64_t)limit_ms * 1000;
 
     if (!attempts || !polls)
         die("out of memory");
@@ -210,9 +214,14 @@ int run_try(struct target *targets, size_t n, int limit_ms)
         begin(&attempts[i], (unsigned)i);
         left -= attempts[i].state == STATE_DONE;
     }
-    end = now_us() + (uint64_t)limit_ms * 1000; /* To begin hundreds takes long in a large world. */
-    while (left > 0 && now_us() < end)
-        left = wait_round(attempts, n, polls, (int)((end - now_us()) / 1000) + 1);
+    /* The limit begins here: to begin hundreds takes long in a large world. */
+    while (left > 0 && rest_us > 0) {
+        uint64_t round_us = rest_us < ROUND_US ? rest_us : ROUND_US, began_us = now_us(), took_us;
+
+        left = wait_round(attempts, n, polls, (int)((round_us + 999) / 1000));
+        took_us = now_us() - began_us;
+        rest_us -= took_us < round_us ? took_us : round_us;
+    }
     for (size_t i = 0; i < n; i++) {
         if (attempts[i].state != STATE_DONE)
             finish(&attempts[i], ETIMEDOUT);
