@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Controller and agents together, over real TLS between hosts: what holds when one of them dies."""
+import contextlib
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ import yaml
 from labkit import Control, Lab, LabError, World, binary, inventory
 from labkit.system import wait_for
 from probing import Running, install_probe, try_one
+from unconfirmed import while_unconfirmed
 from wall import EVIL, GOOD, GROUPS, SERVER, agent_pids, target
 
 # lan 10.77.0.0/24 fd77::/64:   control .9 --+-- a .1, agent
@@ -31,7 +33,6 @@ allow:
      why: test, owner: test}
 """
 ONE, TWO = RULES % "one", RULES % "two"
-UNCONFIRMED_S = 8  # Long enough to see the new policy in force on a busy machine.
 
 
 class Site:
@@ -58,6 +59,16 @@ class Site:
                  "the controller to end its waiting")
         self.apply(text)
 
+    def unconfirmed(self, look=lambda: None):
+        """ONE stands, then TWO waits for its confirmation: (what look() saw meanwhile, the seconds of the waiting)."""
+        def again():
+            for host in (self.a, self.b):
+                if not agent_pids(host):
+                    self.control.start_agent(host)
+            self.enforce(ONE)
+        self.enforce(ONE)
+        return while_unconfirmed(lambda seconds: self.apply(TWO, seconds), look, again)
+
     def opens(self, port, exe=GOOD):
         return try_one(self.a, target("tcp", self.b, port), exe, limit_ms=700) == "open"
 
@@ -66,6 +77,13 @@ class Site:
 
     def kill_controller(self):
         self.lab.stop_program("control", "suimitsud", signal.SIGKILL)
+
+    def kill_agents(self):
+        for host in (self.a, self.b):
+            for pid in agent_pids(host):
+                with contextlib.suppress(ProcessLookupError):  # One half ends the other.
+                    os.kill(pid, signal.SIGKILL)
+            wait_for(lambda h=host: not agent_pids(h), 10, "the agent to be gone")
 
     def restart_controller(self):
         if not self.control.answers():
@@ -111,21 +129,20 @@ def test_agents_of_a_restarted_controller_take_changes_again(site):
 
 
 def test_a_confirmed_policy_stays(site):
-    site.enforce(ONE)
-    site.apply(TWO, UNCONFIRMED_S)
-    site.control.wait_enforced()
-    site.control.confirm()
-    end = time.monotonic() + UNCONFIRMED_S + 1
+    def confirm():
+        site.control.wait_enforced()
+        site.control.confirm()
+    _, seconds = site.unconfirmed(confirm)
+    end = time.monotonic() + seconds + 1
     while time.monotonic() < end:
         assert not site.opens(7001)
     assert site.holds(7002, 7001)
 
 
 def test_an_unconfirmed_policy_rolls_itself_back(site):
-    site.enforce(ONE)
-    site.apply(TWO, UNCONFIRMED_S)
-    assert site.opens(7002)
-    wait_for(lambda: site.holds(7001, 7002), 4 * UNCONFIRMED_S, "the roll-back", 0.1)
+    seen, seconds = site.unconfirmed(lambda: site.opens(7002))
+    assert seen
+    wait_for(lambda: site.holds(7001, 7002), 4 * seconds, "the roll-back", 0.1)
 
 
 def test_with_a_damaged_policy_and_none_in_the_kernel_all_is_closed_until_the_controller_is_there(site):
@@ -147,28 +164,25 @@ def test_with_a_damaged_policy_and_none_in_the_kernel_all_is_closed_until_the_co
 
 
 def test_an_unconfirmed_policy_rolls_back_though_the_controller_is_dead(site):
-    site.enforce(ONE)
-    site.apply(TWO, UNCONFIRMED_S)
-    wait_for(lambda: site.opens(7002), 10, "the new policy")
-    site.kill_controller()
-    assert site.holds(7002, 7001)
-    wait_for(lambda: site.holds(7001, 7002), 4 * UNCONFIRMED_S, "the roll-back", 0.1)
+    def look():
+        site.kill_controller()
+        return site.holds(7002, 7001)
+    seen, seconds = site.unconfirmed(look)
+    assert seen
+    wait_for(lambda: site.holds(7001, 7002), 4 * seconds, "the roll-back", 0.1)
     site.restart_controller()
     assert site.holds(7001, 7002)
 
 
 def test_an_agent_killed_before_the_confirmation_rolls_back_when_it_is_there_again(site):
-    site.enforce(ONE)
-    site.apply(TWO, UNCONFIRMED_S)
-    site.kill_controller()
-    for host in (site.a, site.b):
-        for pid in agent_pids(host):
-            os.kill(pid, signal.SIGKILL)
-        wait_for(lambda h=host: not agent_pids(h), 10, "the agent to be gone")
-    assert site.holds(7002, 7001)
+    def kill():
+        site.kill_controller()
+        site.kill_agents()
+    _, seconds = site.unconfirmed(kill)
+    assert site.holds(7002, 7001)  # Nobody is there who could roll back.
     for host in (site.a, site.b):
         site.control.start_agent(host)
-    wait_for(lambda: site.holds(7001, 7002), 4 * UNCONFIRMED_S, "the roll-back", 0.1)
+    wait_for(lambda: site.holds(7001, 7002), 4 * seconds, "the roll-back", 0.1)
     site.restart_controller()
     assert site.holds(7001, 7002)
 

@@ -10,6 +10,7 @@ from edge import Edge, mac_of
 from labkit import Control, EdgeAgent, Lab, World, inventory
 from labkit.system import NETNS, run, wait_for
 from probing import Running, install_probe, try_one
+from unconfirmed import while_unconfirmed
 from wall import EVIL, GOOD, SERVER, target
 
 # The agent stands where the bridge is, outside of a and b, which know nothing of it.
@@ -65,6 +66,10 @@ class Site:
             return known and all(known[n]["state"] == "ACTIVE" and known[n]["running"] == known[n]["wanted"]
                                  for n in names or ("a", "b"))
         wait_for(settled, 30, "edges to run the wanted revision", 0.02)
+
+    def wait_unconfirmed_over(self):
+        wait_for(lambda: not self.control.api("GET", "/status")["confirm_by"], 10, "the controller to end its waiting")
+        self.wait_current()
 
     def apply(self, text):
         path = self.lab.folder / "policy.yaml"
@@ -159,12 +164,11 @@ def test_an_unconfirmed_policy_is_gone_back_from_at_the_edge(site):
     site.apply(ONE)
     path = site.lab.folder / "policy.yaml"
     path.write_text(TWO)
-    site.control.apply(path, confirm_s=8)  # Long enough to see it in force on a busy machine.
-    assert site.opens(7002)
-    wait_for(lambda: site.opens(7001) and not site.opens(7002), 30, "the former policy", 0.1)
-    wait_for(lambda: not site.control.api("GET", "/status")["confirm_by"], 10,
-             "the controller to end its waiting")
-    site.wait_current()
+    seen, seconds = while_unconfirmed(lambda s: site.control.apply(path, confirm_s=s), lambda: site.opens(7002),
+                                      site.wait_unconfirmed_over)
+    assert seen
+    wait_for(lambda: site.opens(7001) and not site.opens(7002), 4 * seconds, "the former policy", 0.1)
+    site.wait_unconfirmed_over()
 
 
 def test_a_guest_that_the_inventory_moves_away_is_let_go(site):

@@ -10,6 +10,7 @@ import yaml
 from labkit import Control, Lab, LabError, World, binary, inventory
 from labkit.system import BPFFS, NETNS, run, wait_for
 from probing import Running, install_probe, try_one
+from unconfirmed import while_unconfirmed
 from wall import GOOD, GROUPS, OTHER, SERVER, agent_pids, compile_policy, target
 
 # lan 10.77.0.0/24 fd77::/64:   control .9 --+-- a .1, agent with nftables
@@ -257,7 +258,7 @@ def test_a_table_edited_by_hand_is_repaired_and_told(edit, site):
     site.nft(*EDITS[edit])
     wait_for(lambda: site.status()["tampers_repaired"] == before + 1, 5, "the repair")
     assert site.holds(7001, 7002)
-    assert "tamper" in site.a.path("/var/log/flows.json").read_text()
+    wait_for(lambda: "tamper" in site.a.path("/var/log/flows.json").read_text(), 5, "the report")
     assert site.status()["tampers_repaired"] == before + 1
 
 
@@ -331,9 +332,13 @@ def test_an_unconfirmed_policy_rolls_itself_back(site):
     site.settle()
     path = site.lab.folder / "policy.yaml"
     path.write_text(TWO)
-    site.control.apply(path, 2)
-    wait_for(lambda: site.opens(7002), 10, "the new policy")
-    wait_for(lambda: site.holds(7001, 7002), 15, "the roll-back", 0.1)
+
+    def again():
+        wait_for(lambda: not site.control.api("GET", "/status")["confirm_by"], 10, "the controller to end its waiting")
+        site.control.wait_enforced()
+    seen, seconds = while_unconfirmed(lambda s: site.control.apply(path, s), lambda: site.opens(7002), again)
+    assert seen
+    wait_for(lambda: site.holds(7001, 7002), 4 * seconds, "the roll-back", 0.1)
 
 
 def test_it_does_not_start_beside_programs_that_the_host_enforcer_left(site):
