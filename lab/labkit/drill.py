@@ -20,11 +20,12 @@ import time
 from labkit.control import binary
 from labkit.programs import modbus_tool
 from labkit.reach import INSIDE, place_probe
-from labkit.system import LabError
+from labkit.system import PATIENCE, LabError
 
 MARKER = "/tmp/suimitsu-drill"
 NAMELESS = 9  # A port that no service of the worlds names.
 LIMIT_MS = 700
+ALARM_S = 5  # After the last step: agents report about once a second.
 
 
 class Drill:
@@ -37,7 +38,7 @@ class Drill:
             raise LabError(f"drill: {start} runs the controller, which no drill touches")
         self.lab, self.control, self.start, self.as_root = lab, control, start, as_root
         self.catchers, self.ended, self.patched = {}, [], {}
-        self.owned = {start}
+        self.owned, self.stopped = {start}, False
         self.holes = {n: h["hole"] for n, h in lab.world.hosts.items() if h.get("hole")}
         self.victims = [n for n in lab.hosts if n != control.host.name]
 
@@ -105,6 +106,7 @@ class Drill:
             out, _ = process.communicate("\n".join(wanted) + "\n", timeout=LIMIT_MS / 1000 + 60)
             for line in map(json.loads, out.splitlines()):
                 name, service = wanted[line["target"]]
+                self.stopped |= line["result"] in ("denied", "timeout")
                 if line["result"] == "open":
                     found.setdefault(name, (source, service))
         return self.attack(sources, found)
@@ -204,7 +206,8 @@ class Drill:
             said = {"from": self.start, "as": "root" if self.as_root else "user", "waves": waves,
                     "reached": sum(len(w["reached"]) for w in waves), "of": len(self.victims) - 1,
                     **self.compare(waves)}
-            thread.join(2)  # A denial of the last moment is still on its way.
+            if self.stopped:  # Then somebody tells of it, and it may still be on its way.
+                thread.join(ALARM_S * PATIENCE)
             ended.set()
             said["first_alarm_s"] = heard[0] if heard else None
         finally:

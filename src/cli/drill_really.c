@@ -14,7 +14,7 @@
 #include "sys/loop.h"
 #include "sys/scan.h"
 
-enum { NAMELESS = 9, ALARM_WAIT_MS = 3000, ALARM_PAUSE_MS = 200 };
+enum { NAMELESS = 9, ALARM_WAIT_MS = 10000, ALARM_PAUSE_MS = 200 };
 
 static void drill_done(struct drill *d)
 {
@@ -254,7 +254,7 @@ static int walk(struct drill *d)
     return r < 0 ? complain(EXIT_PARTIAL, "the drill broke off: %s", strerror(-r)) : EXIT_OK;
 }
 
-/* Agents report about once a second. */
+/* Agents report about once a second; a machine that is busy takes its time. */
 static void wait_for_alarm(struct drill *d)
 {
     const struct timespec pause = {.tv_nsec = ALARM_PAUSE_MS * 1000000L};
