@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds while the agent starts, dies, is upgraded or tampered with."""
 import json
+import pathlib
 import time
 
 import pytest
 from labkit.system import run, wait_for
 from probing import Running, try_one, try_targets
-from wall import EVIL, GOOD, SERVER, Wall, target
+from wall import EVIL, GOOD, SERVER, Wall, agent_pids, target
 
 RULES = """
 services:
@@ -140,7 +141,8 @@ REPAIR_S = 1.0  # Promised.
 
 class Tamper:
     """What is done within is repaired within a second of its end, counted and reported.  The time is that of the
-    report: how soon a test on a busy machine sees it says nothing."""
+    report: how soon a test on a busy machine sees it says nothing.  Neither does the time for which the agent was
+    ready to run and the machine did not let it."""
 
     def __init__(self, agent):
         self.agent = agent
@@ -148,7 +150,13 @@ class Tamper:
     def tampers(self):
         return [x for x in self.agent.notices() if x["notice"] == "tamper"]
 
+    def waited_ms(self):
+        """Of each of its processes, for a processor (proc_pid_schedstat: the second number, in nanoseconds)."""
+        return {pid: int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e6
+                for pid in agent_pids(self.agent.host)}
+
     def __enter__(self):
+        self.waited = self.waited_ms()
         self.repairs, self.told = self.agent.status()["tampers_repaired"], len(self.tampers())
 
     def __exit__(self, kind, *_):
@@ -157,7 +165,8 @@ class Tamper:
         end_ms = time.time() * 1000
         wait_for(lambda: self.agent.status()["tampers_repaired"] > self.repairs, 5, "the repair")
         first = wait_for(lambda: self.tampers()[self.told:], 5, "the report")[0]
-        assert first["time_ms"] - end_ms < REPAIR_S * 1000
+        waited = max(ms - self.waited[pid] for pid, ms in self.waited_ms().items())
+        assert first["time_ms"] - end_ms < REPAIR_S * 1000 + waited
 
 
 def test_a_detached_link_is_attached_again_within_a_second_and_reported(wall):
