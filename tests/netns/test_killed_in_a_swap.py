@@ -29,6 +29,12 @@ class Aim:
     def __init__(self, first_s):
         self.delay_s, self.seen = first_s, {False: 0, True: 0}
 
+    def shots(self):
+        """TIMES, and on a machine that is slower than thought as many more as it takes to hit both."""
+        for n in range(5 * TIMES):
+            if n < TIMES or not all(self.seen.values()):
+                yield n
+
     def wait(self, *fds):
         select.select(fds, [], [], self.delay_s)
 
@@ -39,7 +45,7 @@ class Aim:
 
 def open_ports(source, to):
     targets = [target("tcp", to, port, v) for port in (7001, 7002, 7003) for v in (4, 6)]
-    said = try_targets(source, targets, limit_ms=300)
+    said = try_targets(source, targets, limit_ms=700)
     return {int(t.split(",")[2]) for t in targets if said[t] == "open"}, sum(r == "open" for r in said.values())
 
 
@@ -51,7 +57,7 @@ def test_an_edge_that_is_killed_in_a_swap_leaves_the_old_or_the_new_policy():
         with Running(place.b, "serve", PORTS, options=["-q"]) as server, \
                 Running(place.a, "flood", [target("udp", place.b, 7006)], options=FLOOD) as flood:
             before = server.totals()["datagrams"]
-            for n in range(TIMES):
+            for n in aim.shots():
                 edge = place.edge
                 wanted = place.revision - 1 + n % 2
                 edge.process.stdin.write(f"load a {programs[n % 2]['a']}\n".encode())
@@ -85,7 +91,7 @@ def test_a_host_agent_that_is_killed_in_a_swap_leaves_the_old_or_the_new_policy(
     with Running(wall["b"], "serve", PORTS, SERVER, options=["-q"]) as server:
         before = server.totals()["datagrams"]
         with Running(wall["a"], "flood", [target("udp", wall["b"], 7006)], options=FLOOD) as flood:
-            for n in range(TIMES):
+            for n in aim.shots():
                 path, revision = compile_policy(wall.lab.folder, GROUPS + (NEW, OLD)[n % 2], wall.inventory, "a")
                 agent.install(path)
                 agent.reload()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab itself: worlds come up, hosts reach one another, and nothing stays behind."""
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -120,6 +121,22 @@ def test_a_bad_world_is_refused_with_its_reason(text, message):
         World("bad", text)
 
 
+def kill_half_way(up):
+    """And waits for the commands that it had begun: they go on by themselves, and down() cannot know of them."""
+    up.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, up.pid, os.WSTOPPED)
+    children = pathlib.Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
+    up.send_signal(signal.SIGKILL)
+    up.wait()
+
+    def settled(pid):
+        try:
+            return "/suimitsu-lab/" in pathlib.Path(f"/proc/{pid}/cgroup").read_text()  # A program of a host.
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+    wait_for(lambda: all(map(settled, children)), 20, "what it had begun to end")
+
+
 def test_down_removes_everything_after_up_was_killed_half_way():
     prefix = f"sm-k{os.getpid() % 10000}-"
     script = (f"import sys; sys.path.insert(0, '{ROOT / 'lab'}'); from labkit import Lab; "
@@ -128,8 +145,7 @@ def test_down_removes_everything_after_up_was_killed_half_way():
         up = subprocess.Popen(["/usr/bin/python3", "-c", script])
         lab = Lab("shop", prefix)
         wait_for(lambda: (NETNS / lab[seen].namespace).exists(), 20, "the first hosts", 0.002)
-        up.send_signal(signal.SIGKILL)
-        up.wait()
+        kill_half_way(up)
         assert lab.leftovers() != []
         lab.down()
         assert lab.leftovers() == []
