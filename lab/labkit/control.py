@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from labkit.system import NETNS, ROOT, LabError, kill_cgroup, wait_for
+from labkit.system import NETNS, PATIENCE, ROOT, LabError, kill_cgroup, wait_for
 
 AGENTS_PORT = 7443
 
@@ -25,7 +25,7 @@ class UnixConnection(http.client.HTTPConnection):
     """HTTP over the controller's unix socket for root, which lies in the host's own /run."""
 
     def __init__(self, path):
-        super().__init__("localhost", timeout=60)
+        super().__init__("localhost", timeout=60 * PATIENCE)
         self.path = path
 
     def connect(self):
@@ -161,7 +161,7 @@ class EdgeAgent:
             self.instance, "--state-dir", self.folder / "state", "--run-dir", self.folder / "run")]
 
     def agent(self, command, *words, **options):
-        return subprocess.run(self.words(command, *words), text=True, capture_output=True, timeout=60, **options)
+        return subprocess.run(self.words(command, *words), text=True, capture_output=True, timeout=60 * PATIENCE, **options)
 
     def enroll(self):
         token = self.control.cli("token", "create", self.name, "--valid", "10m").stdout
@@ -182,7 +182,7 @@ class EdgeAgent:
     def end(self, sign=signal.SIGTERM):
         if self.process and self.process.poll() is None:
             self.process.send_signal(sign)
-            self.process.wait(20)
+            self.process.wait(20 * PATIENCE)
         wait_for(lambda: not (self.cgroup / "cgroup.procs").read_text(), 10, "the edge's agent to be gone")
 
     def status(self):

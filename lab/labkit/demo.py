@@ -11,7 +11,7 @@ from labkit.demo_plant import PlantDemo
 from labkit.drill import Drill, report
 from labkit.lab import Lab
 from labkit.reach import measure, place_probe, table
-from labkit.system import ROOT, LabError, wait_for
+from labkit.system import PATIENCE, ROOT, LabError, wait_for
 from labkit.world import inventory
 
 POLICY = ROOT / "lab" / "worlds" / "shop.policy.yaml"
@@ -171,7 +171,7 @@ class Demo:
         wait_for(lambda: part.exists() and part.stat().st_size > 0, 10, "the download to begin")
         start = time.monotonic()
         self.control.quarantine("pc1", "4. Quarantine: it beacons")
-        _, said = session.communicate(timeout=20)
+        _, said = session.communicate(timeout=20 * PATIENCE)
         took = (time.monotonic() - start) * 1000
         if session.returncode == 0:
             raise LabError("the download went on to its end")

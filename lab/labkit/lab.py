@@ -12,7 +12,7 @@ import subprocess
 
 from labkit import programs
 from labkit.system import (BPFFS, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, HOME, MS_BIND, MS_PRIVATE,
-                           MS_REC, NETNS, ROOT, LabError, call, cgroup_root, check_preconditions,
+                           MS_REC, NETNS, PATIENCE, ROOT, LabError, call, cgroup_root, check_preconditions,
                            enter_namespace, kill_cgroup, mount, run, unshare, wait_for)
 from labkit.world import World
 
@@ -77,7 +77,7 @@ class Host:
         except subprocess.SubprocessError as e:
             raise LabError(f"cannot enter host {self.name}: {e}") from None
 
-    def run(self, *command, check=True, user=None, timeout=60, stdin=None, **options):
+    def run(self, *command, check=True, user=None, timeout=60 * PATIENCE, stdin=None, **options):
         """Runs a command in the host to its end; check: a failure is a LabError."""
         command = [str(c) for c in command]
         with self.popen(command, user=user, text=True, errors="replace",

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from labkit.programs import install
-from labkit.system import ROOT, LabError
+from labkit.system import PATIENCE, ROOT, LabError
 
 PROBE = ROOT / "build" / "lab" / "probe" / "probe"
 INSIDE = "/opt/probe"  # A program that no policy names: what an intruder brings along.
@@ -29,7 +29,7 @@ def measure(lab, sources, services, limit_ms=1500):
                                                   stdout=subprocess.PIPE, text=True)))
     found = {}
     for wanted, process in running:
-        out, _ = process.communicate(timeout=limit_ms / 1000 + 30)
+        out, _ = process.communicate(timeout=limit_ms / 1000 + 30 * PATIENCE)
         for line in map(json.loads, out.splitlines()):
             cell = wanted[line["target"]]
             found[cell] = found.get(cell, 0) + (line["result"] == "open")

@@ -126,9 +126,10 @@ def wait_for(condition, limit_s, what, pause_s=0.01):
     limit_s *= PATIENCE
     end = time.monotonic() + limit_s
     while True:
+        late = time.monotonic() > end  # Before the look: there is always one after the limit.
         value = condition()
         if value:
             return value
-        if time.monotonic() > end:
+        if late:
             raise LabError(f"waited {limit_s} s in vain for {what}")
         time.sleep(pause_s)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from labkit import binary
-from labkit.system import BPFFS, NETNS, ROOT, LabError, run, wait_for
+from labkit.system import BPFFS, NETNS, PATIENCE, ROOT, LabError, run, wait_for
 
 DRIVER = ROOT / "build" / "tests" / "edge_driver"
 
@@ -65,9 +65,9 @@ class Edge:
 
     def _answer(self, check=True):
         while True:
-            line = self._line(30)
+            line = self._line(30 * PATIENCE)
             if line is None:
-                raise LabError("the edge said nothing for 30 s")
+                raise LabError(f"the edge said nothing for {30 * PATIENCE} s")
             if "ok" in line:
                 if check and not line["ok"]:
                     raise LabError(f"edge: {line['error']}: {line['why']}")

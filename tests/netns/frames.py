@@ -5,7 +5,7 @@ import socket
 import struct
 import time
 
-from labkit.system import CLONE_NEWNET, NETNS, LabError, enter_namespace
+from labkit.system import CLONE_NEWNET, NETNS, PATIENCE, LabError, enter_namespace
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
@@ -26,7 +26,7 @@ def within(host, make):
 
 def socket_in(host, family, kind=socket.SOCK_STREAM):
     made = within(host, lambda: socket.socket(family, kind))
-    made.settimeout(5)
+    made.settimeout(5 * PATIENCE)
     return made
 
 
@@ -58,13 +58,14 @@ class Wire:
 
     def received_until(self, fence, limit_s=5):
         """Frames up to and without the fence, which was sent last."""
-        fence, frames, end = bytes(fence), [], time.monotonic() + limit_s
+        fence, frames, end = bytes(fence), [], time.monotonic() + limit_s * PATIENCE
         while True:
+            late = time.monotonic() > end
             for frame in self.received():
                 if frame[:len(fence)] == fence:
                     return frames
                 frames.append(frame)
-            if time.monotonic() > end:
+            if late:
                 raise LabError(f"the fence did not arrive; {len(frames)} other frames did")
             time.sleep(0.001)
 

@@ -23,7 +23,7 @@ def install_probe(host, *paths):
 def try_lines(host, targets, exe=PROBE, user=None, limit_ms=1500):
     """{target: the probe's line: result, errno, token} of tries that all run at once."""
     done = host.run(exe, "try", "-t", str(limit_ms), "-", user=user,
-                    stdin="".join(f"{t}\n" for t in targets), timeout=limit_ms / 1000 + 30)
+                    stdin="".join(f"{t}\n" for t in targets), timeout=limit_ms / 1000 + 30 * PATIENCE)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     return {r["target"]: r for r in lines}
 

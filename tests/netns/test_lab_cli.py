@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 import yaml
-from labkit.system import NETNS, ROOT, cgroup_root
+from labkit.system import NETNS, PATIENCE, ROOT, cgroup_root
 
 NAME = f"c{os.getpid() % 10000}"
 HOST, OTHER = f"{NAME}a", f"{NAME}b"
@@ -29,7 +29,7 @@ users:
 
 def lab(*words, cwd=ROOT):
     done = subprocess.run([ROOT / "lab" / "lab", *words], cwd=cwd, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60 * PATIENCE)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -95,7 +95,7 @@ def test_without_root_it_says_so(world):
         shutil.copytree(ROOT / "lab", f"{folder}/lab")
         done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", "/usr/bin/python3",
                                "-B", f"{folder}/lab/lab", "up", "shop"], stderr=subprocess.PIPE,
-                              text=True, timeout=60)
+                              text=True, timeout=60 * PATIENCE)
     assert done.returncode == 1 and "run it as root" in done.stderr
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 from labkit import Control, Lab, World, binary, inventory
-from labkit.system import wait_for
+from labkit.system import PATIENCE, wait_for
 
 WORLD = """\
 suimitsu-lab: 1
@@ -80,7 +80,7 @@ class Relay:
 
     def end(self):
         self.process.stdin.close()
-        self.process.wait(20)
+        self.process.wait(20 * PATIENCE)
         self.process.stdout.close()
 
 
