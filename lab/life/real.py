@@ -9,7 +9,6 @@ connections to the outside stay with the records of live.py."""
 import collections
 import contextlib
 import json
-import math
 import pathlib
 import pwd
 import re
@@ -63,8 +62,9 @@ def choose(days, n):
 
 
 def syns_again(ms):
-    """How often the kernel has sent SYN again (tcp(7): after 1, 3, 7 s ...), on a machine that lets a probe wait so long."""
-    return int(math.log2(ms / 1000 + 1.01))
+    """How often the kernel may have sent SYN again, on a machine that lets a probe wait so long: after 1, 3, 7 s, and
+    from Linux 6.5 on after each of the first seconds (tcp_syn_linear_timeouts)."""
+    return int(ms / 1000 + .01)
 
 
 class Neighbours:
