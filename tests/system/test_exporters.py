@@ -184,7 +184,7 @@ def test_a_flood_of_one_costs_its_own_evidence_and_no_other(tmp_path, pb):
     assert c.exporter("core-sw2")["refused"] == 0
     assert sum(e["count"] for e in c.edges("verdict=allow")) == 10  # The agent's.
     gaps = until(lambda: c.good("GET", "/flows")["incomplete"])
-    assert [g["stream"] for g in gaps] == ["exporter/core-sw1"]
+    assert {g["stream"] for g in gaps} == {"exporter/core-sw1"}  # One of each hour.
     said = c.cli("flows", "--max", "1").stderr
     assert "evidence is incomplete: exporter/core-sw1" in said
     agent.sock.close()

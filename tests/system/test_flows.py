@@ -427,16 +427,16 @@ def test_a_flood_of_records_delays_no_quarantine_and_is_counted_whole(agent, pb,
             [BUILD / "tests/flows", str(c.agents_port), c.state / "ca.crt", flooder.crt, flooder.key, name, "300"],
             stdout=subprocess.PIPE))
     until(lambda: history(c)["records"] > 10000)
-    took = []
+    meanwhile = []  # Records that were taken while a change was on its way: no matter how fast the machine is.
     for i in range(5):
-        began = time.monotonic()
+        began = history(c)["records"]
         c.good("POST", "/endpoints/pc1/quarantine" if i % 2 == 0 else "/endpoints/pc1/release", {"reason": "flood"})
         while agent.receive()[0] != "trust":
             pass
-        took.append(time.monotonic() - began)
-    assert sorted(took)[2] < 2, took
+        meanwhile.append(history(c)["records"] - began)
     told = sum(json.loads(p.communicate(timeout=600)[0])["records"] for p in flooders)
     assert history(c)["records"] == told == 2 * 300 * 2048
+    assert sorted(meanwhile)[2] < told / 10, meanwhile  # Behind what waits it would be behind much of it.
     assert history(c)["lost_batches"] == 0
 
 
