@@ -352,10 +352,24 @@ def test_a_full_disk_refuses_and_the_agent_keeps_its_own(agent, tmp_path):  # no
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
+def on_a_slow_disk(c, tmp_path, *more):  # noqa: F811
+    """The daemon from now on; 'hold' of what makes it slow."""
+    c.kill(signal.SIGTERM)
+    command, disk = c.command, tmp_path / "disk"
+    c.command = lambda *again: ["env", f"LD_PRELOAD={BUILD}/tests/slow_disk.so", "ASAN_OPTIONS=verify_asan_link_order=0",
+                                f"SUIMITSU_SLOW_DISK={disk}", *command(*more, *again)]
+
+
+def fifo(path):
+    os.mkfifo(path)
+    path.chmod(0o666)
+    return path
+
+
 def released(held):
     """Waits until the disk is waited for."""
     fd = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
-    assert select.select([fd], [], [], PATIENCE_S)[0], "the journal is never flushed"
+    assert select.select([fd], [], [], PATIENCE_S)[0], f"{held.suffix}: never flushed"
     assert os.read(fd, 1) == b"h"
     os.close(fd)
     held.unlink()
@@ -363,19 +377,13 @@ def released(held):
 
 def test_while_the_disk_is_slow_all_goes_on_and_nothing_is_acknowledged(agent, tmp_path):  # noqa: F811
     """Not slow: it does not come back before this test says so."""
-    c, disk = agent.controller, tmp_path / "disk"
-    c.kill(signal.SIGTERM)
-    command = c.command
-    c.command = lambda *more: ["env", f"LD_PRELOAD={BUILD}/tests/slow_disk.so", "ASAN_OPTIONS=verify_asan_link_order=0",
-                               f"SUIMITSU_SLOW_DISK={disk}", *command(*more)]
+    c = agent.controller
+    on_a_slow_disk(c, tmp_path)
     c.start()
     agent.start()
     agent.tell(agent.flow(count=1))
     acknowledged(agent, 1)
-    held, go = tmp_path / "disk.held", tmp_path / "disk.go"
-    for fifo in (go, held):
-        os.mkfifo(fifo)
-        fifo.chmod(0o666)
+    go, held = fifo(tmp_path / "disk.go"), fifo(tmp_path / "disk.journal")
     agent.tell(agent.flow(count=2))
     released(held)
     agent.tell(agent.flow(count=4))
@@ -390,6 +398,27 @@ def test_while_the_disk_is_slow_all_goes_on_and_nothing_is_acknowledged(agent, t
     c.kill()
     c.start()
     assert sum(f["count"] for f in all_flows(c)) == 7
+
+
+def test_while_retention_waits_for_the_disk_all_goes_on(agent, tmp_path):  # noqa: F811
+    """The day before which all goes is written soon after the start, by the thread that commits."""
+    c = agent.controller
+    agent.start()
+    agent.tell(agent.flow(count=1))
+    acknowledged(agent, 1)
+    go, held = fifo(tmp_path / "disk.go"), fifo(tmp_path / "disk.horizon")
+    on_a_slow_disk(c, tmp_path, "--history-max-age", "4d")
+    horizon = c.state / "history" / "horizon"
+    before = horizon.read_bytes() if horizon.exists() else b""
+    c.start()
+    released(held)
+    agent.connect().hello()
+    agent.tell(agent.flow(count=1))
+    until(lambda: history(c)["pending"] == 1)
+    assert c.apply(POLICY.replace("why: orders", "why: more orders"))[0] == 200
+    os.close(os.open(go, os.O_WRONLY))
+    acknowledged(agent, 2, 60)
+    until(lambda: horizon.read_bytes() != before)
 
 
 def test_a_clickhouse_that_never_answers_keeps_nobody_waiting(agent):

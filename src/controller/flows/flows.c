@@ -395,7 +395,7 @@ int flows_new(const struct flows_options *options, struct flows **ret_f, const c
     r = gaps_load(f);
     if (r < 0)
         return r;
-    timer_start(f->housekeeping, HOUSEKEEPING_MS);
+    timer_start(f->housekeeping, FLOWS_COMMIT_MS);
     *ret_f = TAKE_PTR(f);
     return 0;
 }
