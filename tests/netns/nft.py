@@ -9,10 +9,11 @@ DRIVER = ROOT / "build" / "tests" / "nft_driver"
 
 
 class Nft:
-    def __init__(self, host):
+    def __init__(self, host, binary=None):
+        """'binary': another nft than the system's."""
         self.host = host
         self.inside = ["nsenter", f"--net={NETNS / host.namespace}"]
-        self.process = subprocess.Popen([*self.inside, DRIVER], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([*self.inside, DRIVER, *([binary] if binary else [])], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def ask(self, line, check=True):

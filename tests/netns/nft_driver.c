@@ -41,12 +41,12 @@ static int obey(struct nft *n, const char *line, struct buf *why)
     return strcmp(line, "detach") == 0 ? nft_detach(n, why) : -EINVAL;
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
     CLEANUP(nft_freep) struct nft *n = NULL;
     char line[LINE_SIZE];
 
-    if (nft_new(&(struct nft_options){.binary = NULL}, &n) < 0)
+    if (nft_new(&(struct nft_options){.binary = argc > 1 ? argv[1] : NULL}, &n) < 0)
         return 1;
     while (fgets(line, sizeof(line), stdin)) {
         CLEANUP(buf_done) struct buf why = BUF_INIT;

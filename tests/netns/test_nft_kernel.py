@@ -148,6 +148,37 @@ def test_what_an_interrupted_replacement_left_is_no_obstacle(place, edit):
     assert try_one(place.a, target("tcp", place.b, 7001), GOOD, limit_ms=400) != "open"
 
 
+RELUCTANT = """#!/bin/sh
+# nft, but the step that points the hooks to the new tables is refused.
+case "$*" in *"-f -"*) ;; *) exec /usr/sbin/nft "$@" ;; esac
+/bin/cat >"$0.document"
+if [ -e "$0.refuse" ] && /bin/grep -q '"hook"' "$0.document" && ! /bin/grep -q '"delete":{"table"' "$0.document"; then
+    echo "Error: Could not process rule: Cannot allocate memory" >&2
+    exit 1
+fi
+exec /usr/sbin/nft "$@" <"$0.document"
+"""
+
+
+def test_what_nft_refuses_is_not_in_force_and_the_reason_is_told(place):
+    nft = place.lab.folder / "reluctant-nft"
+    nft.write_text(RELUCTANT)
+    nft.chmod(0o755)
+    place.nft.end()
+    place.nft = Nft(place.a, nft)
+    place.apply(ALLOW)
+    running = place.nft.ask("check")["revision"]
+    program, revision = compile_policy(place.lab.folder, GROUPS + LESS, place.inventory, "a")
+    nft.with_suffix(".refuse").touch()
+    refused = place.nft.ask(f"load {program}", check=False)
+    assert not refused["ok"] and "Cannot allocate memory" in refused["why"], refused
+    assert refused["revision"] == running != revision
+    assert place.holds()
+    nft.with_suffix(".refuse").unlink()
+    assert place.nft.load(program)["revision"] == revision
+    assert not place.holds()
+
+
 def test_nothing_forbidden_passes_while_tables_are_replaced_under_a_flood(place):
     place.apply(ALLOW)
     count_b = Nft(place.b)

@@ -218,7 +218,8 @@ static int take_step(const struct nft *n, const struct program *view, const stru
     return r < 0 ? r : run_nft(n->binary, NFT_LOAD, &document, &said, why);
 }
 
-/* The number of transactions; -EAGAIN: somebody changed the table between two of them. */
+/* The number of transactions, or 0 when the former slot did not go away.  -EAGAIN: what was
+ * prepared was not put in force, and 'why' tells what nft said; another look may show the cause. */
 static int take_steps(const struct nft *n, const struct program *view, const struct found *f,
                       struct buf *why)
 {
@@ -238,16 +239,15 @@ static int take_steps(const struct nft *n, const struct program *view, const str
         buf_puts(why, buf_str(&said));
         return r;
     }
-    for (enum step step = SWITCH; step <= CLEAN; step++) {
-        r = take_step(n, view, f, step, &said);
-        if (r < 0)
-            return r == -EIO ? -EAGAIN : r;
-    }
-    return CLEAN - PREPARE + 1;
+    r = take_step(n, view, f, SWITCH, why);
+    if (r < 0)
+        return r == -EIO ? -EAGAIN : r;
+    r = take_step(n, view, f, CLEAN, &said);
+    return r == -EIO ? 0 : r < 0 ? r : CLEAN - PREPARE + 1;
 }
 
-/* One attempt: 0, or 1 when somebody else changed the ruleset in between, so that what is listed
- * afterwards need not be what was loaded. */
+/* One attempt: 0, or 1 when it is in force, but somebody else changed the ruleset in between, so
+ * that what is listed afterwards need not be what was loaded.  -EAGAIN as take_steps(). */
 static int load_once(struct nft *n, const struct program *view, struct buf *why)
 {
     CLEANUP(buf_done) struct buf before = BUF_INIT;
@@ -266,8 +266,6 @@ static int load_once(struct nft *n, const struct program *view, struct buf *why)
     find_all(&f, unchanged ? &n->listing : &before);
     steps = take_steps(n, view, &f, why);
     found_done(&f);
-    if (steps == -EAGAIN)
-        return 1;
     if (steps < 0)
         return steps;
     r = list(n, &n->listing);
@@ -281,15 +279,19 @@ static int load_once(struct nft *n, const struct program *view, struct buf *why)
 
 static int load_view(struct nft *n, const struct program *view, struct buf *why)
 {
-    for (int i = 0; i < MAX_TRIES; i++) {
-        int r = load_once(n, view, why);
+    int r = 0;
 
-        if (r <= 0)
+    for (int i = 0; i < MAX_TRIES; i++) {
+        buf_reset(why);
+        r = load_once(n, view, why);
+        if (r <= 0 && r != -EAGAIN)
             return r;
     }
     /* What was listed need not be what we loaded: the next nft_check() looks again. */
     buf_reset(&n->listing);
     n->generation--;
+    if (r == -EAGAIN)
+        return -EIO; /* It is not in force, and 'why' has the reason. */
     buf_puts(why, "the ruleset is changed by others all the time");
     return -EBUSY;
 }
