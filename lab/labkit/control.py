@@ -138,7 +138,7 @@ class Control:
             known = self.enforcers()
             return all(known.get(name, {}).get("running") == known.get(name, {}).get("wanted")
                        and known.get(name, {}).get("state") == "ACTIVE" for name in wanted)
-        wait_for(settled, limit_s, f"every agent to run the wanted revision: {self.enforcers()}",
+        wait_for(settled, limit_s, lambda: f"every agent to run the wanted revision: {self.enforcers()}",
                  0.02)
 
 

@@ -121,7 +121,8 @@ PATIENCE = 3  # Limits are thought of on an idle machine, and only say when to g
 
 
 def wait_for(condition, limit_s, what, pause_s=0.01):
-    """Returns the condition's first true value; LabError after the limit, which is no measure of speed."""
+    """Returns the condition's first true value; LabError after the limit, which is no measure of speed.  'what' may be a
+    function, which says what was missing in the end."""
     import time
     limit_s *= PATIENCE
     end = time.monotonic() + limit_s
@@ -131,5 +132,5 @@ def wait_for(condition, limit_s, what, pause_s=0.01):
         if value:
             return value
         if late:
-            raise LabError(f"waited {limit_s} s in vain for {what}")
+            raise LabError(f"waited {limit_s} s in vain for {what() if callable(what) else what}")
         time.sleep(pause_s)

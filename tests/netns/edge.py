@@ -103,7 +103,7 @@ class Edge:
                 if flow and all(flow.get(k) == v for k, v in fields.items()):
                     return flow
             return None
-        return wait_for(found, limit_s, f"a flow event with {fields}; last: {self.events[-5:]}")
+        return wait_for(found, limit_s, lambda: f"a flow event with {fields}; last: {self.events[-5:]}")
 
     def wait_notice(self, text, limit_s=10):
         def found():
@@ -111,7 +111,7 @@ class Edge:
                 self.events.append(line)
             return next((e["notice"] for e in self.events
                          if text in e.get("notice", {}).get("text", "")), None)
-        return wait_for(found, limit_s, f"a notice with '{text}'; last: {self.events[-5:]}")
+        return wait_for(found, limit_s, lambda: f"a notice with '{text}'; last: {self.events[-5:]}")
 
 
 def mac_of(host, interface="eth0"):

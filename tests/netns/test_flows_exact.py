@@ -87,7 +87,8 @@ def test_as_many_connections_as_were_made_are_counted(site):
             site.control.start()
         site.control.wait_enforced()
     site.report()
-    wait_for(lambda: site.told(7001) == {"a": made, "b": made}, 40, f"both ends to tell {made} connections")
+    wait_for(lambda: site.told(7001) == {"a": made, "b": made}, 40,
+             lambda: f"both ends to tell {made} connections: {site.told(7001)}")
     edge, = site.edges(port=7001)["edges"]
     assert (edge["count"], edge["verdict"], edge["rule"], edge["process"]) == (made, "allow", "by-name", GOOD)
     assert site.edges()["incomplete"] == []
@@ -102,7 +103,7 @@ def test_what_was_made_a_moment_ago_is_told_when_it_is_asked_for(site):
         known = site.count(port=7001)
         assert try_one(site.a, target("tcp", site.b, 7001), GOOD) == "open"
         site.report()
-        wait_for(lambda: site.count(port=7001) == known + 1, 10, f"one more than {known}: {site.edges()}")
+        wait_for(lambda: site.count(port=7001) == known + 1, 10, lambda: f"one more than {known}: {site.edges()}")
 
 
 def test_a_killed_agent_is_said_to_be_interrupted(site):

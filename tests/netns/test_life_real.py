@@ -22,7 +22,8 @@ def test_every_connection_that_programs_made_is_in_the_history_with_names_and_ve
             passes = expect == "allow" or (expect == "default" and mode == "test")
             assert passes or result != "open", (expect, result, n)
             assert not passes or result in ("open", "timeout"), (expect, result, n)
-        wait_for(lambda: not real.differences(), 90, f"the history to be what was sent: {real.differences()}", .5)
+        wait_for(lambda: not real.differences(), 90,
+                 lambda: f"the history to be what was sent: {real.differences()}", .5)
         assert sum(real.unanswered.values()) < .1 * sum(real.expected().values())
         gaps = real.control.api("GET", "/flows")["incomplete"]
         assert gaps == []

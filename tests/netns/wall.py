@@ -133,8 +133,8 @@ class Agent:
                 if all(flow.get(k) == v for k, v in fields.items()):
                     return flow
             return None
-        return wait_for(found, limit_s, f"a flow event with {fields} on {self.host.name}; "
-                                        f"last: {self.flows()[-3:]}", 0.05)
+        return wait_for(found, limit_s, lambda: f"a flow event with {fields} on {self.host.name}; "
+                                                f"last: {self.flows()[-3:]}", 0.05)
 
     def notices(self):
         return [x for x in self.flows() if "notice" in x]
