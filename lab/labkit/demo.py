@@ -136,7 +136,7 @@ class Demo:
         def all_of_it():
             grows(self.lab["web1"], "orders", "an order written to db1")
             grows(self.lab["pos1"], "till", "a price fetched by the till")
-            self.lab["pc1"].run("curl", "-skf", "-m", "5", "https://web1/", "-o", "/dev/null")
+            self.lab["pc1"].run("curl", "-skf", "-m", "15", "https://web1/", "-o", "/dev/null")
             self.lab["jump1"].run("ssh", "-n", "web1", "true", user="ops-1")
         self.step(f"{text}: orders reach db1, the till and pc1 read web1 by https, ops-1 may ssh "
                   "from jump1", all_of_it)

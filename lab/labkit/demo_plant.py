@@ -99,7 +99,8 @@ class PlantDemo:
         for source, user, wanted, text in (("hmi1", None, False, "the panel, which may only read"),
                                            ("eng1", "eng-1", True, "the engineer")):
             client = modbus_tool(self.lab[source], "client.py")
-            out = self.lab[source].run("/usr/bin/python3", client, "plc1", "6:0:30", user=user, check=False).stdout
+            out = self.lab[source].run("/usr/bin/python3", client, "--limit", "10", "plc1", "6:0:30", user=user,
+                                         check=False).stdout
             result = json.loads(out)["result"]
             if (result == "ok") != wanted:
                 raise LabError(f"a write by {source}: {result}")

@@ -25,6 +25,7 @@ from labkit.system import PATIENCE, LabError
 MARKER = "/tmp/suimitsu-drill"
 NAMELESS = 9  # A port that no service of the worlds names.
 LIMIT_MS = 700
+HOLE_S = 5  # An answer comes at once, from the program or from what is before it.
 ALARM_S = 5  # After the last step: agents report about once a second.
 
 
@@ -115,11 +116,11 @@ class Drill:
         """Of what answered, what is his: a host with a hole only when its own program left the marker."""
         running = [(name, source, self.lab[source].popen(
             ["/usr/bin/python3", modbus_tool(self.lab[source], "client.py"), "--port", self.holes[name]["port"], "--limit",
-             LIMIT_MS / 1000, address, self.holes[name]["request"]], stdin=subprocess.DEVNULL,
+             HOLE_S, address, self.holes[name]["request"]], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL)) for name in set(found) & set(self.holes) for source in sources
             for address in self.lab.world.addresses(name)]
         for _, _, process in running:
-            process.wait(LIMIT_MS / 1000 + 60)
+            process.wait(HOLE_S + 60)
         taken = {}
         for name, (source, service) in found.items():
             hole = self.holes.get(name)

@@ -111,8 +111,8 @@ def postgres(step, host, options):
         ready = [bin_dir / "psql", "-h", "/tmp", "-U", "postgres", "-qtAc"]
         host.start("postgres", [bin_dir / "postgres", "-D", "/opt/db"], user="postgres",
                    ready=lambda: host.run(*ready, "select 1", check=False).returncode == 0)
-        host.run(*ready, f'create role "{name}" login', timeout=20)
-        host.run(*ready, f'create database "{name}" owner "{name}"', timeout=20)
+        host.run(*ready, f'create role "{name}" login')
+        host.run(*ready, f'create database "{name}" owner "{name}"')
         host.run(bin_dir / "psql", "-h", "/tmp", "-U", name, "-d", name, "-qtAc",
                  "create table orders (id serial primary key, at timestamptz default now())")
 
@@ -140,7 +140,7 @@ def till(step, host, options):
     if step == "files":
         write(host, "/opt/pos/run",
               "#!/bin/sh\nwhile :; do\n"
-              f"    curl -sk -m 3 -o /dev/null -w '%{{http_code}}\\n' https://{options['server']}/\n"
+              f"    curl -sk -m 10 -o /dev/null -w '%{{http_code}}\\n' https://{options['server']}/\n"
               "    sleep 1\ndone\n", 0o755)
     elif step == "clients":
         log = host.path("/var/log/till.log")
@@ -203,7 +203,7 @@ def give_key(host, user):
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(user_key(host.lab, user), folder / "id_ed25519")
     (folder / "config").write_text("StrictHostKeyChecking no\nUserKnownHostsFile /dev/null\n"
-                                   "LogLevel ERROR\nConnectTimeout 3\nBatchMode yes\n")
+                                   "LogLevel ERROR\nConnectTimeout 15\nBatchMode yes\n")
     for path in (folder, folder / "id_ed25519", folder / "config"):
         os.chown(path, identity.pw_uid, identity.pw_gid)
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -32,7 +32,7 @@ class Plant:
     def ask(self, source, *requests, user=None, to="plc1"):
         """Results of Modbus requests, in order."""
         client = modbus_tool(self.lab[source], "client.py")
-        out = self.lab[source].run("/usr/bin/python3", client, "--limit", "0.7", to, *requests,
+        out = self.lab[source].run("/usr/bin/python3", client, "--limit", "5", to, *requests,
                                    user=user, check=False).stdout
         return [json.loads(line)["result"] for line in out.splitlines()]
 
