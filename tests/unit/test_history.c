@@ -406,6 +406,31 @@ static void batches_come_while_another_thread_forgets(void **state)
     model_compare(&m, h, 20);
 }
 
+/* A quiet place fills no memory for months. */
+static void what_is_too_old_is_forgotten_also_where_little_is_told(void **state)
+{
+    const struct history_options o = {.apart = true, .max_age_ms = 2 * day_ms};
+    CLEANUP(history_freep) struct history *h = opened_with(&o);
+    CLEANUP(model_done) struct model m;
+    uint64_t forgotten = 0, sequence = 0;
+
+    (void)state;
+    model_init(&m, 53, start_ms);
+    for (; sequence < 5; sequence++)
+        assert_int_equal(model_append(&m, h, "pc1", sequence + 1, 20, sequence * day_ms), 0);
+    assert_int_equal(history_sync(h), 0);
+    assert_int_equal(history_retain(h, start_ms + 4 * day_ms, &forgotten), 0);
+    assert_int_equal(history_sync(h), 0);
+    history_free(TAKE_PTR(h)); /* Waits for what is being sealed. */
+    h = opened_with(&o);
+    model_forget(&m, start_ms + 2 * day_ms);
+    model_compare(&m, h, 20);
+    assert_int_equal(model_append(&m, h, "pc1", sequence + 1, 20, 4 * day_ms), 0);
+    assert_int_equal(history_sync(h), 0);
+    assert_null(history_commit_begin(h)); /* Once a horizon: the parts of a day stay few. */
+    model_compare(&m, h, 20);
+}
+
 /* As when the loop ends before its thread began. */
 static void a_retention_that_nobody_wrote_forgets_nothing(void **state)
 {
@@ -748,6 +773,7 @@ static void a_block_whose_day_is_forgotten_meanwhile_is_let_go(void **state)
     X(another_thread_may_ask_a_snapshot_meanwhile)                                                 \
     X(batches_come_while_another_thread_writes_a_commit)                                           \
     X(batches_come_while_another_thread_forgets)                                                   \
+    X(what_is_too_old_is_forgotten_also_where_little_is_told)                                      \
     X(a_retention_that_nobody_wrote_forgets_nothing)                                               \
     X(a_commit_that_nobody_wrote_is_the_next_one)                                                  \
     X(a_scan_ends_when_its_taker_or_somebody_else_says_so)                                         \

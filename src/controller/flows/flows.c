@@ -347,8 +347,7 @@ static void retention_is_written(struct crew_job *job, bool has_run)
     else if (forgotten)
         log_info("flows: %" PRIu64 " records were forgotten: too old, or too many", forgotten);
     timer_start(f->housekeeping, HOUSEKEEPING_MS);
-    if (f->write.again)
-        commit_soon(f);
+    commit_soon(f); /* What came meanwhile; and what is only in the memory goes with a commit. */
 }
 
 static void keep_house(void *user)

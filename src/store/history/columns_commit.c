@@ -61,9 +61,16 @@ bool columns_are_full(const struct columns *c)
            c->journal_size + c->pending.size >= COLUMNS_JOURNAL_MAX;
 }
 
+/* It holds days that are forgotten: once a day, however little is told. */
+static bool is_overdue(const struct columns *c)
+{
+    return c->active->rows.n && c->active->first_ms / day_ms < c->horizon;
+}
+
 static bool is_to_rotate(const struct columns *c)
 {
-    return !c->sealing && (columns_are_full(c) || (c->settles && c->active->rows.n));
+    return !c->sealing &&
+           (columns_are_full(c) || is_overdue(c) || (c->settles && c->active->rows.n));
 }
 
 bool columns_commit_is_due(const struct history *h)
