@@ -417,7 +417,7 @@ def test_while_retention_waits_for_the_disk_all_goes_on(agent, tmp_path):  # noq
     until(lambda: history(c)["pending"] == 1)
     assert c.apply(POLICY.replace("why: orders", "why: more orders"))[0] == 200
     os.close(os.open(go, os.O_WRONLY))
-    acknowledged(agent, 2, 60)
+    acknowledged(agent, 2)
     until(lambda: horizon.read_bytes() != before)
 
 

@@ -27,6 +27,9 @@ export async function open(browser, { language = "en", theme = "light", width = 
     }, [language, theme]);
     const page = await context.newPage();
     page.problems = [];
+    page.asked = new Set(); // What is not answered yet; the stream of events never is.
+    page.on("request", (r) => r.url().includes("/api/v1/events") || page.asked.add(r));
+    for (const end of ["requestfinished", "requestfailed"]) page.on(end, (r) => page.asked.delete(r));
     page.on("pageerror", (e) => page.problems.push(String(e.stack)));
     page.on("console", (m) => {
         const text = `${m.text()} ${m.location().url}`;
@@ -48,6 +51,14 @@ export async function visit(page, address) {
     await page.evaluate((a) => (location.hash = `#/${a}`), address);
     await page.waitForSelector(`main.view-${address.split(/[/?]/)[0]}`);
     await page.waitForFunction(() => !document.querySelector("main [role=status]") && document.querySelector("main").children.length > 0);
+}
+
+/** Waits until all that the page asked for is answered and drawn. */
+export async function settled(page) {
+    do {
+        while (page.asked.size) await new Promise((r) => setTimeout(r, 20));
+        await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r, 50)))));
+    } while (page.asked.size);
 }
 
 /** Asks the daemon itself, by the socket of root. */

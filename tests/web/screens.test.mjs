@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { axeSource, daemon, launch, logIn, open, visit } from "./browser.mjs";
+import { axeSource, daemon, launch, logIn, open, settled, visit } from "./browser.mjs";
 
 const [{ time: BEGIN }] = (await daemon("GET", "/timeline?max=500")).data.slice(-1);
 const proposed = (await daemon("GET", "/policy")).data.files.map(({ name, text }) => ({ name, text: text.replace(/  - \{id: pos-web.*\n/, "") }));
@@ -64,6 +64,7 @@ for (const [language, theme, width] of QUICK ? [["en", "light", 1280]] : [["en",
         const problems = [];
         for (const view of VIEWS) {
             await visit(page, view);
+            await settled(page);
             await page.waitForTimeout(view.startsWith("policy/edit") || view === "overview" ? 1200 : 250);
             if (await tooWide(page)) problems.push(`${view}: wider than the window`);
             for (const key of await rawKeys(page)) problems.push(`${view}: no text for ${key}`);
@@ -83,6 +84,7 @@ test("axe finds nothing serious in any view, dark or light", async () => {
         await logIn(page);
         for (const view of VIEWS) {
             await visit(page, view);
+            await settled(page);
             if (view.startsWith("policy/edit")) await page.waitForTimeout(1200);
             for (const v of await axe(page)) found.push(`${view}, ${theme}: ${v}`);
         }

@@ -4,6 +4,8 @@ protocol and report traffic that was drawn from a seed."""
 import contextlib
 import pathlib
 import random
+import select
+import ssl
 import struct
 import subprocess
 import sys
@@ -166,6 +168,29 @@ def pb_module(folder):
 class LiveAgent(Agent):
     """Answers in a thread of its own, so that the controller calls it ACTIVE."""
 
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.lock = threading.Lock()  # OpenSSL allows one thread at a time in a connection, Python lets in two.
+
+    def send(self, **body):
+        with self.lock:
+            super().send(**body)
+
+    def read(self, n):
+        data = b""
+        while len(data) < n:
+            if not self.sock.pending():
+                select.select([self.sock], [], [])
+            with self.lock:
+                self.sock.settimeout(0)
+                with contextlib.suppress(ssl.SSLWantReadError):  # Nothing of it was for us.
+                    piece = self.sock.recv(n - len(data))
+                    if not piece:
+                        raise EOFError
+                    data += piece
+                self.sock.settimeout(PATIENCE_S)
+        return data
+
     def receive(self):
         kind, body = super().receive()
         return self.receive() if kind == "ports" else (kind, body)
@@ -176,7 +201,7 @@ class LiveAgent(Agent):
         return self
 
     def serve(self):
-        with contextlib.suppress(EOFError, OSError, struct.error):
+        with contextlib.suppress(EOFError, OSError, ValueError, struct.error):
             while True:
                 kind, body = self.receive()
                 if kind == "snapshot":

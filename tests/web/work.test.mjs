@@ -1,7 +1,7 @@
 // What people do with the console, on a daemon that says afterwards whether it was done.
 import { after, before, test } from "node:test";
 import assert from "node:assert/strict";
-import { BASE, daemon, launch, logIn, open, visit } from "./browser.mjs";
+import { BASE, daemon, launch, logIn, open, settled, visit } from "./browser.mjs";
 
 let browser;
 before(async () => (browser = await launch()));
@@ -528,7 +528,7 @@ test("panning moves the picture, zooming draws it again", async () => {
     const page = await session();
     await visit(page, "map");
     await page.waitForFunction(() => document.querySelector(".map-stage")?.stage?.drawn);
-    await page.waitForTimeout(1000); // The answers that come behind the first picture.
+    await settled(page); // The answers that come behind the first picture.
     const state = () => page.evaluate(() => {
         const s = document.querySelector(".map-stage").stage;
         return { camera: { ...s.camera }, drawn: { ...s.drawn } };
@@ -654,7 +654,7 @@ test("a viewer is offered nothing that would be refused", async () => {
     const page = await session("ken");
     for (const view of ["endpoints/pc1", "enforcers/db1", "incidents", "policy/versions", "policy/edit"]) {
         await visit(page, view);
-        await page.waitForTimeout(300);
+        await settled(page);
         const offered = await page.$$eval("main button", (l) => l.map((b) => b.textContent));
         assert.deepEqual(offered.filter((x) => /Quarantine|Release|Apply|Roll back|Resync|Verify/.test(x)), [], view);
     }
