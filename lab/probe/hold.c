@@ -9,17 +9,20 @@
 #include <unistd.h>
 
 /* A UDP session without an echo for so long, although it asks again each interval, is cut. */
-enum { UDP_SILENCE_US = 3000000, CONNECT_MS = 15000 };
+enum { UDP_SILENCE_US = 3000000, ROUND_US = 20000, CONNECT_MS = 15000 };
 
 struct session {
     const struct target *target;
     unsigned number;
     int fd;
     bool waiting; /* For the echo of what was sent last. */
-    uint64_t sent_us, heard_us, longest_us, exchanges;
+    uint64_t sent_us, heard_us, heard_given_us, longest_us, exchanges;
 };
 
 static unsigned n_cut;
+/* The clock of that silence stands still while the machine has no time for us: rounds of waiting
+ * move it by ROUND_US at most. */
+static uint64_t given_us;
 
 static void cut(struct session *s, int error)
 {
@@ -51,6 +54,7 @@ static void open_session(struct session *s, const struct target *t, unsigned num
     if (error)
         die("%s: connect: %s", t->text, strerror(error));
     s->heard_us = now_us();
+    s->heard_given_us = given_us;
 }
 
 static void hear(struct session *s)
@@ -65,6 +69,7 @@ static void hear(struct session *s)
         return;
     }
     s->heard_us = now_us();
+    s->heard_given_us = given_us;
     if (s->heard_us - s->sent_us > s->longest_us)
         s->longest_us = s->heard_us - s->sent_us;
     s->waiting = false;
@@ -76,7 +81,7 @@ static void talk(struct session *s, uint64_t now)
     bool udp = s->target->kind == KIND_UDP;
     char data[TOKEN_SIZE] = "hold";
 
-    if (udp && s->waiting && now - s->heard_us > UDP_SILENCE_US) {
+    if (udp && s->waiting && given_us - s->heard_given_us > UDP_SILENCE_US) {
         hear(s); /* It may have come while the machine had no time for us. */
         if (s->fd >= 0 && s->waiting)
             cut(s, ETIMEDOUT);
@@ -108,16 +113,21 @@ static void print_totals(const struct session *sessions, size_t n, const char *e
            event, n, n_cut, exchanges, (double)longest / 1000);
 }
 
+static int wait_ms(uint64_t us)
+{
+    return (int)((us < ROUND_US ? us : ROUND_US) / 1000) + 1;
+}
+
 /* Waits until the next round is due; false when stdin has ended. */
 static bool listen_until(struct session *sessions, size_t n, struct pollfd *polls, uint64_t due)
 {
-    uint64_t now = now_us();
+    uint64_t now = now_us(), before;
 
     while (now < due) {
         for (size_t i = 0; i < n; i++)
             polls[i] = (struct pollfd){.fd = sessions[i].fd, .events = POLLIN};
         polls[n] = (struct pollfd){.fd = 0, .events = POLLIN};
-        if (poll(polls, n + 1, (int)((due - now) / 1000) + 1) < 0 && errno != EINTR)
+        if (poll(polls, n + 1, wait_ms(due - now)) < 0 && errno != EINTR)
             die("poll: %m");
         for (size_t i = 0; i < n; i++)
             if (sessions[i].fd >= 0 && polls[i].revents)
@@ -129,7 +139,9 @@ static bool listen_until(struct session *sessions, size_t n, struct pollfd *poll
                 return false;
             print_totals(sessions, n, "count");
         }
+        before = now;
         now = now_us();
+        given_us += now - before < ROUND_US ? now - before : ROUND_US;
     }
     return true;
 }
