@@ -52,14 +52,14 @@ CLIENT = textwrap.dedent("""
     import socket, sys
     host, port, n = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     for i in range(n):
-        with socket.create_connection((host, port), 20) as c:
+        with socket.create_connection((host, port), 60) as c:
             c.sendall(b"x" * 100)
             c.shutdown(socket.SHUT_WR)
             while c.recv(2000):
                 pass
     for i in range(n):
         with socket.socket(type=socket.SOCK_DGRAM) as u:
-            u.settimeout(20)
+            u.settimeout(60)
             u.bind(("", 41000 + i))  # Each its own: two of one port would be one flow.
             u.connect((host, port))
             u.send(b"y" * 50)
@@ -95,7 +95,7 @@ class Net:
     def stop(p):
         if p.poll() is None:
             p.terminate()
-        p.wait(20)
+        p.wait(60)
         p.stdout.close()
 
     def end(self, ns, name, address, mac, peer, peer_mac):
@@ -146,7 +146,7 @@ def controller_in(net, folder):
     c = Inside(folder)
     c.ns = net.b
     c.start()
-    net.stack.callback(lambda: (c.process.send_signal(signal.SIGTERM), c.process.wait(20), c.process.stderr.close()))
+    net.stack.callback(lambda: (c.process.send_signal(signal.SIGTERM), c.process.wait(60), c.process.stderr.close()))
     c.apply(POLICY, INVENTORY)
     return c
 
@@ -235,7 +235,7 @@ class Switch(Net):
                        "--", "add-port", "br0", "pa", "--", "add-port", "br0", "pb")
 
     def configure(self, *command):
-        return run("timeout", 20, "ovs-vsctl", f"--db={self.db}", *command)
+        return run("timeout", 60, "ovs-vsctl", f"--db={self.db}", *command)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def switch(folder):
         c = Inside(place)
         c.ns = net.s
         c.start()
-        net.stack.callback(lambda: (c.process.send_signal(signal.SIGTERM), c.process.wait(20), c.process.stderr.close()))
+        net.stack.callback(lambda: (c.process.send_signal(signal.SIGTERM), c.process.wait(60), c.process.stderr.close()))
         c.apply(POLICY, INVENTORY)
         net.controller = c
         yield net
@@ -284,7 +284,7 @@ def test_open_vswitch_tells_known_traffic_exactly_by_ipfix(switch):
     switch.serve(port)
     switch.configure("clear", "bridge", "br0", "sflow", "--", "--id=@i", "create", "IPFIX",
                      f'targets="127.0.0.1:{c.udp_port}"', "obs_domain_id=7", "obs_point_id=1", "sampling=1",
-                     "cache_active_timeout=1", "cache_max_flows=10000",
+                     "cache_active_timeout=5", "cache_max_flows=10000",  # A connection that lasts longer would be two.
                      "--", "set", "bridge", "br0", "ipfix=@i")
     out, back = switch.talk(port)
     assert_known(c, port, "ipfix", 2 * out, 2 * back)  # It samples packets where they enter and where they leave.
