@@ -297,7 +297,8 @@ def test_a_wrong_clock_is_shown_and_puts_nothing_into_the_future(agent):
     c = agent.controller
     c.kill(signal.SIGTERM)
     command = c.command
-    c.command = lambda *more: command("--history-max-age", "0", *more)  # Else retention takes what is put 400 days back.
+    c.command = lambda *more: command("--history", str(c.state / "all"), "--history-max-age", "0",
+                                      *more)  # Else retention takes what is put 400 days back.
     c.start()
     agent.start()
     now = int(time.time() * 1000)
