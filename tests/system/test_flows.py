@@ -293,22 +293,17 @@ def test_what_is_missing_is_said_for_the_window_that_it_is_in(agent):
     assert shown["lost"] == 1
 
 
-def test_a_wrong_clock_is_shown_and_puts_nothing_into_the_future(agent):
+def test_a_wrong_clock_is_shown_and_puts_nothing_where_it_says(agent):
+    """Neither into the future, nor so far back that retention would take it."""
     c = agent.controller
-    c.kill(signal.SIGTERM)
-    command = c.command
-    c.command = lambda *more: command("--history", str(c.state / "all"), "--history-max-age", "0",
-                                      *more)  # Else retention takes what is put 400 days back.
-    c.start()
     agent.start()
     now = int(time.time() * 1000)
     ahead = now + 3 * 86400000
     agent.tell(agent.flow(first_ms=ahead, last_ms=ahead), agent.flow(first_ms=5, last_ms=5, port=7), sent_ms=ahead)
     acknowledged(agent, 1)
     flows = {f["port"]: f for f in c.good("GET", "/flows")["flows"]}
-    limit = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 61))
-    assert flows[5432]["last"] <= limit
-    assert flows[7]["first"] > "2020"
+    begin, limit = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(t)) for t in (now / 1000, time.time() + 61))
+    assert all(begin <= flows[port]["first"] <= flows[port]["last"] <= limit for port in (5432, 7)), flows
     shown = c.enforcer("web1")["flows"]
     assert abs(shown["clock_ahead_ms"] - 3 * 86400000) < 60000 and shown["times_not_believed"] == 2
 

@@ -12,8 +12,8 @@
  * its share of a minute: an agent that floods loses its own telemetry, and fills no disk with it.
  *
  * Clocks.  An agent's clock may be wrong.  How far is shown (flows_stream_json()); what would lie
- * in the future is put at the present, what lies more than FLOWS_PAST_MS back at that limit, and
- * both are counted.
+ * in the future, or more than FLOWS_PAST_MS back, is put at the present, and counted.  What others
+ * told of a past that is too long ago, as an import may, is put at that limit.
  *
  * Gaps.  What agents lost, and runs of theirs that were killed, are kept in the store, by stream
  * and hour: gap/<hour>/<stream>.  An answer about a window names those that touch it.

@@ -109,7 +109,7 @@ static bool set_times(struct flow *to, const struct flow_record *r, uint64_t now
     to->last_ms = r->last_ms;
     if (r->last_ms <= now_ms + FLOWS_FUTURE_MS && r->first_ms >= oldest)
         return false;
-    to->first_ms = to->last_ms = r->first_ms < oldest ? oldest : now_ms;
+    to->first_ms = to->last_ms = now_ms; /* Older than all that is kept, it would be lost. */
     return true;
 }
 
