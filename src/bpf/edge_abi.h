@@ -128,11 +128,12 @@ struct edge_flow {
     __u8 direction;
     __u8 verdict;
     __u8 layer;
-    __u8 state; /* enum edge_tcp_state */
-    __u8 fins;  /* Bit 1 << direction: that end has sent its FIN. */
-    __u8 timed; /* Its timer runs. */
-    __u8 reads; /* Its requests are read (struct edge_stream): the verdict asks for functions. */
-    __u8 pad[3];
+    __u8 state;    /* enum edge_tcp_state */
+    __u8 fins;     /* Bit 1 << direction: that end has sent its FIN. */
+    __u8 timed;    /* Its timer runs. */
+    __u8 reads;    /* Its requests are read (struct edge_stream): the verdict asks for functions. */
+    __u8 has_ends; /* The MACs below are of a packet: none was looked at wholly before. */
+    __u8 pad[2];
     /* At both ends, of the last packet that was looked at wholly; see pass_known(). */
     __u8 mac_local[6];
     __u8 mac_remote[6];

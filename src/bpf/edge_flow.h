@@ -412,9 +412,12 @@ static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, _
     flow->packets[direction & 1]++;
 }
 
+/* Zeroes are no MAC that was seen, though a stranger may send from it. */
 static __always_inline int same_ends(const struct edge_flow *flow, const struct frame *f,
                                      __u32 direction)
 {
+    if (!flow->has_ends)
+        return 0;
     return direction == ABI_OUT
                ? same_mac(flow->mac_local, f->mac_from) && same_mac(flow->mac_remote, f->mac_to)
                : same_mac(flow->mac_local, f->mac_to) && same_mac(flow->mac_remote, f->mac_from);
@@ -425,6 +428,7 @@ static __always_inline void keep_ends(struct edge_flow *flow, const struct frame
 {
     __builtin_memcpy(flow->mac_local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
     __builtin_memcpy(flow->mac_remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
+    flow->has_ends = 1;
 }
 
 /* Segments that move state, and what may be DHCP, are looked at in any case. */

@@ -12,7 +12,7 @@ services: {one: [udp/7001, tcp/7001]}
 allow:
   - {id: one, from: clients, to: servers, service: one, why: test, owner: test}
 """
-STRANGER = "02:00:00:00:00:99"
+NOBODY, STRANGER = "00:00:00:00:00:00", "02:00:00:00:00:99"
 
 
 @pytest.fixture
@@ -54,6 +54,12 @@ def test_a_spoofed_mac_in_a_known_flow_is_dropped_in_both_directions(place):
     assert dropped(place, "mac_spoof", "a", "a", "b", there(place, src=STRANGER))
     assert dropped(place, "mac_spoof", "b", "b", "a", back(place, src=STRANGER))
     assert passes(place, "a", "b", there(place))
+
+
+def test_zeroes_are_no_macs_of_a_flow_that_has_only_begun(place):
+    assert passes(place, "a", "b", there(place))
+    assert dropped(place, "mac_spoof", "a", "a", "b", there(place, src=NOBODY, dst=NOBODY))
+    assert passes(place, "a", "b", there(place)) and passes(place, "b", "a", back(place))
 
 
 def test_a_binding_that_changes_is_looked_at_again(place):
