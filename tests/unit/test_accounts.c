@@ -2,7 +2,6 @@
 /* What auth/accounts.h, passwords.h and throttle.h promise. */
 #include "unit/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,35 +11,7 @@
 #include "controller/audit.h"
 #include "controller/auth/accounts.h"
 #include "controller/auth/throttle.h"
-
-static char folder[64];
-static struct store *store;
-
-static int in_a_new_folder(void **state)
-{
-    char path[96];
-    const char *what;
-
-    (void)state;
-    memcpy(folder, "/tmp/sm-acct-XXXXXX", 20);
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/db", folder);
-    return store_open(path, &store, &what);
-}
-
-static int clean_up(void **state)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    (void)state;
-    store_free(store);
-    while (dir && (entry = readdir(dir)) != NULL)
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    (void)closedir(dir);
-    return rmdir(folder);
-}
+#include "unit/store_folder.h"
 
 static const struct account mika = {
     .name = "mika", .role = ROLE_OPERATOR, .scope = {"site", "tokyo"}, .hash = "$argon2id$x"};

@@ -2,7 +2,6 @@
 /* What controller/audit.h, auth/ca.h and auth/tokens.h promise. */
 #include "unit/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,35 +12,7 @@
 #include "controller/audit.h"
 #include "controller/auth/ca.h"
 #include "controller/auth/tokens.h"
-
-static char folder[64];
-static struct store *store;
-
-static int in_a_new_folder(void **state)
-{
-    char path[96];
-    const char *what;
-
-    (void)state;
-    memcpy(folder, "/tmp/sm-auth-XXXXXX", 20);
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/db", folder);
-    return store_open(path, &store, &what);
-}
-
-static int clean_up(void **state)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    (void)state;
-    store_free(store);
-    while (dir && (entry = readdir(dir)) != NULL)
-        (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    (void)closedir(dir);
-    return rmdir(folder);
-}
+#include "unit/store_folder.h"
 
 static void add_entry(const char *actor)
 {

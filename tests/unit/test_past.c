@@ -2,7 +2,6 @@
 /* What controller/timeline.h and controller/past.h promise: what was, is what is told. */
 #include "unit/test.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,11 +14,9 @@
 #include "controller/versions.h"
 #include "core/verdict.h"
 #include "store/history.h"
+#include "unit/store_folder.h"
 
 enum { N_ENDPOINTS = 5, START_S = 1790000000, DAY_S = 86400 };
-
-static char folder[64];
-static struct store *store;
 
 static uint32_t below(uint32_t n) /* A fixed sequence (Numerical Recipes' constants). */
 {
@@ -27,44 +24,6 @@ static uint32_t below(uint32_t n) /* A fixed sequence (Numerical Recipes' consta
 
     x = x * 1664525 + 1013904223;
     return (uint32_t)(((uint64_t)x * n) >> 32);
-}
-
-static int in_a_new_folder(void **state)
-{
-    char path[96];
-    const char *what;
-
-    (void)state;
-    memcpy(folder, "/tmp/sm-past-XXXXXX", 20);
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(path, sizeof(path), "%s/db", folder);
-    return store_open(path, &store, &what);
-}
-
-static void empty_folder(int at, const char *name)
-{
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir)) != NULL) {
-        if (entry->d_name[0] == '.')
-            continue;
-        if (entry->d_type == DT_DIR)
-            empty_folder(fd, entry->d_name);
-        (void)unlinkat(fd, entry->d_name, entry->d_type == DT_DIR ? AT_REMOVEDIR : 0);
-    }
-    if (dir)
-        (void)closedir(dir);
-}
-
-static int clean_up(void **state)
-{
-    (void)state;
-    store_free(store);
-    empty_folder(AT_FDCWD, folder);
-    return rmdir(folder);
 }
 
 static struct desired *open_desired(int64_t now_s)
