@@ -196,8 +196,9 @@ class Drill:
                           + (f", first denial reported after {alarm} s" if alarm is not None else ", nothing denied"),
                           **({"detect_ms": round(alarm * 1000)} if alarm is not None else {}))
 
-    def run(self):
-        """The whole: a report as a value."""
+    def run(self, stay=lambda waves: None):
+        """The whole: a report as a value.  He does not leave before 'stay' returns: how long a walk takes
+        is the machine's, and whoever shall see him there looks at a time of his own."""
         said = {}
         try:
             self.set_catchers()
@@ -207,6 +208,7 @@ class Drill:
             said = {"from": self.start, "as": "root" if self.as_root else "user", "waves": waves,
                     "reached": sum(len(w["reached"]) for w in waves), "of": len(self.victims) - 1,
                     **self.compare(waves)}
+            stay(waves)
             if self.stopped:  # Then somebody tells of it, and it may still be on its way.
                 thread.join(ALARM_S * PATIENCE)
             ended.set()
