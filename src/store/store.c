@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "store/sqlite_error.h"
+
 struct operation {
     enum { EXPECT, PUT, DELETE } kind;
     char *key;
@@ -55,36 +57,6 @@ static const char *const sql[N_STATEMENTS] = {
         " WHERE key < ?1 AND key >= ?3 AND key < ?2 AND NOT deleted ORDER BY key DESC LIMIT ?4",
 };
 
-static int error_of(int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-        return -EROFS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return -EUCLEAN;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return -EBUSY;
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return -EACCES;
-    case SQLITE_NOMEM:
-        abort();
-    case SQLITE_TOOBIG:
-        return -E2BIG;
-    default:
-        return -EIO;
-    }
-}
-
 static void reset(sqlite3_stmt **statement)
 {
     if (*statement) {
@@ -97,7 +69,7 @@ static int run(struct store *s, enum statement which)
 {
     CLEANUP(reset) sqlite3_stmt *statement = s->statements[which];
 
-    return error_of(sqlite3_step(statement));
+    return sqlite_error(sqlite3_step(statement));
 }
 
 static void item_of_row(sqlite3_stmt *row, struct store_item *item)
@@ -133,7 +105,7 @@ static int next_row(sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
 
-    return code == SQLITE_ROW ? 1 : error_of(code);
+    return code == SQLITE_ROW ? 1 : sqlite_error(code);
 }
 
 static void bind_text(sqlite3_stmt *statement, int at, const char *text)
@@ -285,7 +257,7 @@ static int carry_out(struct store *s, const struct operation *o, uint64_t revisi
         abort(); /* Out of memory. */
     (void)sqlite3_bind_int64(statement, 3, (sqlite3_int64)revision);
     (void)sqlite3_bind_int(statement, 4, o->kind == DELETE);
-    return error_of(sqlite3_step(statement));
+    return sqlite_error(sqlite3_step(statement));
 }
 
 static int commit(struct store *s, const struct store_transaction *t)
@@ -407,7 +379,7 @@ void store_unwatch(struct store *s, int handle)
 
 static int run_text(sqlite3 *db, const char *text)
 {
-    return error_of(sqlite3_exec(db, text, NULL, NULL, NULL));
+    return sqlite_error(sqlite3_exec(db, text, NULL, NULL, NULL));
 }
 
 static int note_first(void *said, int n, char **values, char **names)
@@ -421,7 +393,7 @@ static int note_first(void *said, int n, char **values, char **names)
 static int read_number(sqlite3 *db, const char *text, uint64_t *ret_n)
 {
     sqlite3_stmt *row = NULL;
-    int r = error_of(sqlite3_prepare_v2(db, text, -1, &row, NULL));
+    int r = sqlite_error(sqlite3_prepare_v2(db, text, -1, &row, NULL));
 
     if (r == 0)
         r = next_row(row);
@@ -447,7 +419,7 @@ static int prepare_file(struct store *s, const char **ret_what)
         return r;
     }
     *ret_what = "the file is damaged";
-    r = error_of(sqlite3_exec(s->db, "PRAGMA quick_check(1)", note_first, &damaged, NULL));
+    r = sqlite_error(sqlite3_exec(s->db, "PRAGMA quick_check(1)", note_first, &damaged, NULL));
     if (r < 0 || damaged)
         return r < 0 ? r : -EUCLEAN;
     *ret_what = "the file is of another version";
@@ -483,10 +455,10 @@ int store_open(const char *path, struct store **ret_s, const char **ret_what)
     int r;
 
     *ret_what = "the file cannot be opened";
-    r = error_of(sqlite3_open_v2(path, &s->db,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX |
-                                     SQLITE_OPEN_PRIVATECACHE,
-                                 NULL));
+    r = sqlite_error(sqlite3_open_v2(path, &s->db,
+                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                         SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
+                                     NULL));
     if (r < 0)
         return r;
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
@@ -495,8 +467,8 @@ int store_open(const char *path, struct store **ret_s, const char **ret_what)
     if (r < 0)
         return r;
     for (int i = 0; i < N_STATEMENTS; i++) {
-        r = error_of(sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
-                                        &s->statements[i], NULL));
+        r = sqlite_error(sqlite3_prepare_v3(s->db, sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                            &s->statements[i], NULL));
         if (r < 0)
             return r;
     }

@@ -98,7 +98,7 @@ int bulk_end(struct bulk *b)
     }
     buf_printf(&sql, "INSERT INTO meta (key, value) VALUES ('sent', %" PRIu64 ")", b->batch);
     if (r == 0)
-        r = sqlite_error(sqlite3_exec(b->keeper->db, buf_str(&sql), NULL, NULL, NULL));
+        r = history_sqlite_error(sqlite3_exec(b->keeper->db, buf_str(&sql), NULL, NULL, NULL));
     if (r == 0)
         r = history_append(b->h, &none, &known);
     return r < 0 ? r : history_clickhouse_settle(b->h);

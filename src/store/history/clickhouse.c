@@ -21,7 +21,7 @@ static int know_store(struct clickhouse *c, const struct sqlite *q, bool read_on
         return -errno;
     c->store = (c->store >> 1) | 1; /* SQLite's integers have a sign. */
     buf_printf(&sql, "INSERT INTO meta (key, value) VALUES ('store', %" PRIu64 ")", c->store);
-    return sqlite_error(sqlite3_exec(q->db, buf_str(&sql), NULL, NULL, NULL));
+    return history_sqlite_error(sqlite3_exec(q->db, buf_str(&sql), NULL, NULL, NULL));
 }
 
 static int count_waiting(struct clickhouse *c, const struct sqlite *q)

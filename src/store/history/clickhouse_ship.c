@@ -41,12 +41,12 @@ static int put_meta(const struct shipping *s, const char *key, uint64_t value)
         return r;
     (void)sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
     (void)sqlite3_bind_int64(q, 2, (sqlite3_int64)value);
-    return sqlite_error(sqlite3_step(q));
+    return history_sqlite_error(sqlite3_step(q));
 }
 
 static int execute(const struct shipping *s, const char *sql)
 {
-    return sqlite_error(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+    return history_sqlite_error(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
 /* Both ends of a transaction around what 'r' says of its middle. */
@@ -78,7 +78,7 @@ static int read_rows(const struct shipping *s, struct block *b, uint64_t up_to)
         sqlite_row(q, &b->flows[b->n++]);
         b->last = sqlite_number(q, SQLITE_COLUMNS);
     }
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 /* 1: there are some.  0: none, or the day was forgotten with its table. */
@@ -94,12 +94,12 @@ static int has_rows(const struct shipping *s, uint64_t day)
     if (r == 0)
         r = sqlite3_step(table);
     if (r != SQLITE_ROW)
-        return r < 0 ? r : sqlite_error(r);
+        return r < 0 ? r : history_sqlite_error(r);
     buf_printf(&sql, "SELECT 1 FROM flows_%" PRIu64 " LIMIT 1", day);
     r = sqlite_prepare(s->db, buf_str(&sql), &row);
     if (r == 0)
         r = sqlite3_step(row);
-    return r == SQLITE_ROW ? 1 : r < 0 ? r : sqlite_error(r);
+    return r == SQLITE_ROW ? 1 : r < 0 ? r : history_sqlite_error(r);
 }
 
 /* 1: a block is to be sent.  It is noted in FILE before anybody hears of it. */

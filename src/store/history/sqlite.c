@@ -21,7 +21,7 @@ static const char schema[] =
 
 static int execute(sqlite3 *db, const char *sql)
 {
-    return sqlite_error(sqlite3_exec(db, sql, NULL, NULL, NULL));
+    return history_sqlite_error(sqlite3_exec(db, sql, NULL, NULL, NULL));
 }
 
 /* One row with these numbers; what is behind is bound already. */
@@ -31,7 +31,7 @@ static int put_numbers(sqlite3_stmt *s, const uint64_t *numbers, int n)
 
     for (int i = 0; i < n; i++)
         (void)sqlite3_bind_int64(s, i + 1, (sqlite3_int64)numbers[i]);
-    r = sqlite_error(sqlite3_step(s));
+    r = history_sqlite_error(sqlite3_step(s));
     (void)sqlite3_reset(s);
     return r;
 }
@@ -92,7 +92,7 @@ static int sqlite_open(struct history *h, const char *where, const char **ret_wh
     if (r < 0)
         return r;
     *ret_what = "the file cannot be opened";
-    r = sqlite_error(sqlite3_open_v2(where, &q->db, flags, NULL));
+    r = history_sqlite_error(sqlite3_open_v2(where, &q->db, flags, NULL));
     if (r < 0)
         return r;
     (void)sqlite3_busy_timeout(q->db, SQLITE_BUSY_MS);
@@ -222,7 +222,7 @@ static int put_row(sqlite3_stmt *s, const struct flow *f)
             (void)sqlite3_bind_int64(s, i + 1, (sqlite3_int64)numbers[i]);
     (void)sqlite3_bind_blob(s, 3, f->source.bytes, 16, SQLITE_STATIC);
     (void)sqlite3_bind_blob(s, 4, f->destination.bytes, 16, SQLITE_STATIC);
-    r = sqlite_error(sqlite3_step(s));
+    r = history_sqlite_error(sqlite3_step(s));
     (void)sqlite3_reset(s);
     return r;
 }

@@ -57,7 +57,7 @@ struct sqlite {
 };
 
 /* sqlite_read.c */
-int sqlite_error(int code); /* -errno. */
+int history_sqlite_error(int code); /* -errno. */
 void sqlite_finalizep(sqlite3_stmt **s);
 int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_s);
 uint64_t sqlite_number(sqlite3_stmt *s, int column);

@@ -3,35 +3,18 @@
 #include <errno.h>
 
 #include "store/history/sqlite.h"
+#include "store/sqlite_error.h"
 
 const char sqlite_columns[] =
     "first_ms, last_ms, source, destination, count, bytes_out, bytes_in, revision, from_, to_,"
     " reporter, process, script, user, rule, uid, port, protocol, direction, verdict, layer,"
     " origin, enforced";
 
-int sqlite_error(int code)
+int history_sqlite_error(int code)
 {
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_DONE:
-    case SQLITE_ROW:
-        return 0;
-    case SQLITE_FULL:
-        return -ENOSPC;
-    case SQLITE_READONLY:
-        return -EROFS;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return -EUCLEAN;
-    case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return -EACCES;
-    case SQLITE_NOMEM:
-        abort();
-    default:
-        return -EIO;
-    }
+    int r = sqlite_error(code);
+
+    return r == -EBUSY ? -EIO : r; /* Busy is a history whose disk is far behind: history.h. */
 }
 
 void sqlite_finalizep(sqlite3_stmt **s)
@@ -41,7 +24,7 @@ void sqlite_finalizep(sqlite3_stmt **s)
 
 int sqlite_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret_s)
 {
-    return sqlite_error(sqlite3_prepare_v2(db, sql, -1, ret_s, NULL));
+    return history_sqlite_error(sqlite3_prepare_v2(db, sql, -1, ret_s, NULL));
 }
 
 uint64_t sqlite_number(sqlite3_stmt *s, int column)
@@ -76,7 +59,7 @@ static int read_texts(sqlite3 *db, struct texts *t)
         texts_pad(t, (uint32_t)number);
         texts_add(t, text ? text : "", (size_t)len);
     }
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 static int read_streams(sqlite3 *db, struct streams *streams)
@@ -90,7 +73,7 @@ static int read_streams(sqlite3 *db, struct streams *streams)
         streams_set(streams, (const char *)sqlite3_column_text(s, 0),
                     (unsigned)sqlite3_column_int(s, 1), sqlite_number(s, 2), sqlite_number(s, 3),
                     (unsigned)sqlite3_column_int(s, 4));
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 static int read_uses(sqlite3 *db, struct uses *u)
@@ -105,7 +88,7 @@ static int read_uses(sqlite3 *db, struct uses *u)
 
         uses_set(u, (text_t)sqlite_number(s, 0), &use);
     }
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 int sqlite_read_days(sqlite3 *db, struct days *d)
@@ -120,7 +103,7 @@ int sqlite_read_days(sqlite3 *db, struct days *d)
         d->days[d->n++] = (struct day){sqlite_number(s, 0), sqlite_number(s, 1),
                                        sqlite_number(s, 2), sqlite_number(s, 3)};
     }
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 const char *const sqlite_meta_keys[SQLITE_META] = {"duplicates", "lost_batches", "lost_records",
@@ -147,7 +130,7 @@ static int read_meta(struct history *h, struct sqlite *q)
         r = sqlite3_step(s);
         if (r == SQLITE_ROW)
             *numbers[i] = sqlite_number(s, 0);
-        r = sqlite_error(r);
+        r = history_sqlite_error(r);
         (void)sqlite3_reset(s);
     }
     return r;

@@ -22,10 +22,11 @@ void *sqlite_snapshot(struct history *h)
     if (!h->options.read_only && !h->options.apart)
         s->error = history_sync(h); /* What waits is seen too. */
     if (s->error == 0)
-        s->error = sqlite_error(sqlite3_open_v2(q->path, &s->db, SQLITE_OPEN_READONLY, NULL));
+        s->error =
+            history_sqlite_error(sqlite3_open_v2(q->path, &s->db, SQLITE_OPEN_READONLY, NULL));
     if (s->error == 0) {
         (void)sqlite3_busy_timeout(s->db, SQLITE_BUSY_MS);
-        s->error = sqlite_error(sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL));
+        s->error = history_sqlite_error(sqlite3_exec(s->db, "BEGIN", NULL, NULL, NULL));
     }
     if (s->error == 0)
         s->error = sqlite_read_days(s->db, &s->days); /* From here on it is as it is now. */
@@ -178,7 +179,7 @@ static int scan_day(const struct sqlite_reader *s, const struct history_query *q
     }
     if (*ret_taken == 0)
         *ret_taken = flush(g);
-    return sqlite_error(r);
+    return history_sqlite_error(r);
 }
 
 int sqlite_snapshot_days(const void *snapshot, const struct days **ret_days)
