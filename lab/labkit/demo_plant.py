@@ -15,6 +15,8 @@ from labkit.world import inventory
 POLICY = ROOT / "lab" / "worlds" / "plant.policy.yaml"
 FORCE, PROGRAM = 1, 4  # Of the press's input registers: lab/modbus/plc.py.
 MAX_FORCE, OWN_PROGRAM, STRANGE_PROGRAM = 100, 1, 666
+OWN_FORCE = 60  # What it is set to.
+ANSWERS = 5  # So many show that the panel goes on.
 
 
 class Panel:
@@ -25,22 +27,27 @@ class Panel:
         self.at = self.log.stat().st_size
 
     def look(self):
-        """(answered, not answered, highest force shown, program shown last)"""
+        """(how many requests were answered, how many were not, [the press's input registers as shown])"""
         text = self.log.read_bytes()[self.at:]
         text = text[:text.rfind(b"\n") + 1]  # What is half written is for the next look.
         self.at += len(text)
         said = [json.loads(line) for line in text.splitlines()]
         shown = [x["values"] for x in said if x["result"] == "ok" and x["function"] == 4]
         fine = sum(x["result"] == "ok" for x in said)
-        return (fine, len(said) - fine, max((v[FORCE] for v in shown), default=None),
-                [v[PROGRAM] for v in shown])
+        return fine, len(said) - fine, shown
 
     def wait_force(self):
         """The force that it shows of a press that follows the intruder's program."""
         def strange():
-            _, _, force, programs = self.look()
-            return STRANGE_PROGRAM in programs and force > MAX_FORCE and force
+            forces = [v[FORCE] for v in self.look()[2] if v[PROGRAM] == STRANGE_PROGRAM]
+            return max(forces, default=0) > MAX_FORCE and max(forces)
         return wait_for(strange, 10, "the panel to show the intruder's program")
+
+    def wait_own(self):
+        """A press moves on to what it is set to only by and by, also when its program is its own again."""
+        def own():
+            return any((v[PROGRAM], v[FORCE]) == (OWN_PROGRAM, OWN_FORCE) for v in self.look()[2][-1:])
+        wait_for(own, 10, "the press to be itself again")
 
 
 class PlantDemo:
@@ -93,23 +100,25 @@ class PlantDemo:
         return said
 
     def patched(self, panel):
-        wait_for(lambda: panel.look()[3][-1:] == [OWN_PROGRAM], 10, "the press to be itself again")
+        panel.wait_own()
         self.step(f"{POLICY.relative_to(ROOT)} is applied: the functions that a rule names, and no other",
                   lambda: self.control.apply(POLICY, comment=f"6. The plant: {POLICY.name}"))
         print("   The same intruder walks again:", flush=True)
-        seen = []
+        fine, lost, shown = 0, 0, []
 
         def polls_on():
-            seen.append(panel.look())
-            return any(programs for *_, programs in seen)
-        said = self.drill(lambda _: wait_for(polls_on, 10, "the panel to go on showing the press"))
+            nonlocal fine, lost
+            answered, unanswered, values = panel.look()
+            fine, lost = fine + answered, lost + unanswered
+            shown.extend(values)
+            return fine >= ANSWERS and shown
+        said = self.drill(lambda _: wait_for(polls_on, 15, "the panel to go on showing the press"))
         if any("plc1" in w["reached"] for w in said["waves"]):
             raise LabError("somebody got through the hole of the press")
-        seen.append(panel.look())
-        if any(set(programs) - {OWN_PROGRAM} for *_, programs in seen):
+        polls_on()
+        if any(v[PROGRAM] != OWN_PROGRAM for v in shown):
             raise LabError("the panel showed another program than the plant's own")
-        fine, lost = (sum(look[n] for look in seen) for n in (0, 1))
-        force = max(look[2] for look in seen if look[2] is not None)
+        force = max(v[FORCE] for v in shown)
         print(f"    the panel polled on meanwhile: {fine} answers, {lost} connections to begin anew, "
               f"the press at {force} kN")
 
