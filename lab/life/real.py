@@ -136,11 +136,10 @@ class Real:
         files = [{"name": f"i{i}.yaml", "text": t} for i, t in enumerate(
             self.enterprise.inventory(self.enterprise.start))]  # The others' agents are away, as it were.
         self._put("/policy", {"files": [{"name": "p.yaml", "text": self.policy()}], "inventory": files})
+        self._install()  # Before the agents: they would see a program that comes later only when they look again.
         for e in self.chosen:
             if e.agent:
                 self._enrol(e)
-        for path in {(f.src.name, moved(f.program or "/opt/probe")) for f in self.flows}:
-            install(self.lab[self.hosts[path[0]]], PROBE, path[1])
         self._serve()
         names = {e.name for e in self.chosen if e.agent}
         wait_for(lambda: {x["name"] for x in self.control.api("GET", "/enforcers")
@@ -165,6 +164,12 @@ class Real:
         host.run(binary("suimitsu-agent"), "enroll", "--controller", self.control.address, "--token-file", "-", stdin=token)
         self.control.start_agent(host)
 
+    def _install(self):
+        ends = {(f.src.name, moved(f.program or "/opt/probe")) for f in self.flows}
+        ends |= {(f.dst.name, moved(f.server or "/opt/serve")) for f in self.flows if f.protocol != "icmp"}
+        for name, path in ends:
+            install(self.lab[self.hosts[name]], PROBE, path)
+
     def _serve(self):
         """A program for each service that somebody asks for."""
         wanted = collections.defaultdict(set)
@@ -175,7 +180,6 @@ class Real:
         taken = set()
         for (name, path), ports in sorted(wanted.items()):
             host = self.lab[self.hosts[name]]
-            install(host, PROBE, path)
             mine = sorted(p for p in ports if (name, p) not in taken)
             taken |= {(name, p) for p in mine}
             if mine:
