@@ -33,7 +33,7 @@
 struct answer {
     bool is_repeat;      /* Set by who asks: the findings of a good answer were told before. */
     struct meter *meter; /* Set by who can wait for longer (operation_get()): how long it has been
-                          * is said there, and the refusal of what takes too long is his. */
+                          * is said there, and what takes too long is answered by 202. */
     int status;          /* Of HTTP. */
     json_t *json;        /* NULL: none. */
     char etag[64];
@@ -47,9 +47,6 @@ int client_ask(const struct invocation *in, const char *method, const char *path
 
 /* What client_ask() makes of an answer: tells the problem, and gives the exit code. */
 int client_judge(const struct answer *a);
-
-/* A refusal of what takes too long as a request, but may be asked as an operation. */
-bool client_is_too_slow(const struct answer *a);
 
 /* As client_ask() with GET, for a list: asks for page after page, and gives it whole, as an array,
  * or as "rules" of the object that is answered. */

@@ -7,7 +7,7 @@
 
 #include "cli/meter.h"
 
-enum { FIRST_PAUSE_MS = 10, LAST_PAUSE_MS = 300, NS_A_MS = 1000000 };
+enum { FIRST_PAUSE_MS = 10, LAST_PAUSE_MS = 300, NS_A_MS = 1000000, HTTP_ACCEPTED = 202 };
 
 static const char hint[] = "; Ctrl-C ends it";
 
@@ -103,34 +103,45 @@ static int begin(const struct invocation *in, const char *path, const json_t *bo
     return client_ask(in, "POST", body ? path : "/api/v1/operations", asked, NULL, ret_a);
 }
 
+/* Waits for what has begun, and takes its result. */
+static int follow(const struct invocation *in, const json_t *begun, struct answer *ret_a)
+{
+    CLEANUP(answer_done) struct answer end = {.json = NULL};
+    int r = wait_for(in, text_of(begun, "id"), &end);
+
+    return r == EXIT_OK ? take_result(end.json, ret_a) : r;
+}
+
 int operation_ask(const struct invocation *in, const char *path, const json_t *body,
                   struct answer *ret_a)
 {
     struct sigaction on = {.sa_handler = interrupt}, before;
     CLEANUP(answer_done) struct answer begun = {.json = NULL};
-    CLEANUP(answer_done) struct answer end = {.json = NULL};
     int r;
 
     (void)sigaction(SIGINT, &on, &before);
     r = begin(in, path, body, &begun);
     if (r == EXIT_OK)
-        r = wait_for(in, text_of(begun.json, "id"), &end);
+        r = follow(in, begun.json, ret_a);
     (void)sigaction(SIGINT, &before, NULL);
-    return r == EXIT_OK ? take_result(end.json, ret_a) : r;
+    return r;
 }
 
 int operation_get(const struct invocation *in, const char *path, struct answer *ret_a)
 {
+    struct sigaction on = {.sa_handler = interrupt}, before;
     struct meter meter = {.unit = " s", .hint = hint};
     CLEANUP(answer_done) struct answer a = {.meter = &meter};
     int r = client_ask(in, "GET", path, NULL, NULL, &a);
 
     a.meter = NULL;
-    if (r != EXIT_OK)
-        return r;
-    if (client_is_too_slow(&a))
-        return operation_ask(in, path, NULL, ret_a);
-    *ret_a = a;
-    a.json = NULL; /* His now. */
-    return EXIT_OK;
+    if (r == EXIT_OK && a.status == HTTP_ACCEPTED) {
+        (void)sigaction(SIGINT, &on, &before);
+        r = follow(in, a.json, ret_a);
+        (void)sigaction(SIGINT, &before, NULL);
+    } else if (r == EXIT_OK) {
+        *ret_a = a;
+        a.json = NULL; /* His now. */
+    }
+    return r;
 }

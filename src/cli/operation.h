@@ -4,7 +4,8 @@
  *
  * What takes long in any case is asked so from the beginning: operation_ask().  What mostly takes
  * milliseconds is asked as a request, which waits for no long question and is none of the few that
- * one asker may have, and becomes an operation when that was too short: operation_get(). */
+ * one asker may have; when that was too short, the controller makes an operation of what it has
+ * begun: operation_get(). */
 #pragma once
 
 #include "cli/client.h"
@@ -14,7 +15,7 @@
 int operation_ask(const struct invocation *in, const char *path, const json_t *body,
                   struct answer *ret_a);
 
-/* As client_ask() with GET, and as operation_ask() when that is refused as too slow. */
+/* As client_ask() with GET, and as operation_ask() when that takes too long. */
 int operation_get(const struct invocation *in, const char *path, struct answer *ret_a);
 
 /* Asks about one that has begun: 'part' is "" or, with POST, "/cancel".  As client_ask(). */

@@ -54,7 +54,7 @@ enum { /* What a route needs: one right, or-ed with how it honours a scope. */
 
        SECRET_ANSWER = 1 << 24, /* It is shown once, and kept nowhere. */
        LONG_ANSWER = 1 << 25,   /* It can be asked for as an operation, */
-       SLOW_ANSWER = 1 << 28,   /* or so: the history answers it. */
+       SLOW_ANSWER = 1 << 28,   /* or so: the history answers it.  "Prefer" is for these. */
        LARGE_BODY = 1 << 26,    /* It takes one that is packed; who waits, only the first time. */
        SECRET_BODY = 1 << 27,   /* Passwords are in it: not even a digest of it goes to the disk. */
 };

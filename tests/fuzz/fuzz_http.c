@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The API's handlers with made-up requests and no sockets: method, role, path and query from the
- * first line, If-Match from the second, the rest is the body.  Whatever comes, there is an answer
- * with a status and JSON, and nobody without a right to change something does. */
+ * first line, If-Match and Prefer from the second, the rest is the body.  Whatever comes, there is
+ * an answer with a status and JSON, and nobody without a right to change something does. */
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     q.path = target;
     q.query = query;
     q.if_match = if_match[0] ? if_match : NULL;
+    q.prefer = q.if_match;
     q.body = buf_str(&body);
     q.body_size = body.size;
     before = store_revision(app.store);

@@ -363,7 +363,7 @@ def test_events_are_filtered_by_role_and_scope(controller):
     scoped = token(c, "viewer", scope={"site": "tokyo"})
     assert Stream(c, scoped, "?topics=policy").answer.status == 403
     s = Stream(c, scoped)
-    assert set(s.next()[1]["topics"]) == {"flows", "alerts", "enforcers", "trust"}
+    assert set(s.next()[1]["topics"]) == {"flows", "alerts", "enforcers", "trust", "operations"}
     for name in ("db1", "pc1", "web1"):
         c.good("POST", f"/endpoints/{name}/quarantine", {"reason": "x"})
     assert s.next() == ("trust", {"endpoint": "web1", "trust": "black"})

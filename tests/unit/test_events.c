@@ -33,8 +33,8 @@ static void what_is_somebodys_own_says_whose_it_is(void **state)
 
     (void)events_add(e, EVENT_TRUST, "web1", json_object());
     (void)events_add_own(e, EVENT_OPERATIONS, "account mika", json_object());
-    assert_string_equal(events_next(e, 0, ~0u)->actor, "");
-    assert_string_equal(events_next(e, 1, ~0u)->actor, "account mika");
+    assert_string_equal(events_next(e, 0, ~0u)->owner, "");
+    assert_string_equal(events_next(e, 1, ~0u)->owner, "account mika");
     assert_string_equal(events_next(e, 1, ~0u)->endpoint, "");
 }
 

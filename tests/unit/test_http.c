@@ -546,6 +546,52 @@ static void a_packed_body_is_opened_for_those_who_may_and_where_it_is_taken(void
     }
 }
 
+/* ---- preferences ---- */
+
+enum { NEVER = -1 };
+
+/* Seconds until it may be answered later; NEVER. */
+static int patience_of(const char *prefer)
+{
+    struct http_request q = {.prefer = prefer};
+
+    for (int s = 0; s <= HTTP_MAX_WAIT_S; s++) {
+        q.waited_ms = (uint64_t)s * 1000;
+        q.last_chance = s == HTTP_MAX_WAIT_S;
+        if (http_prefers_later(&q))
+            return s;
+    }
+    return NEVER;
+}
+
+static void who_prefers_it_may_be_answered_later_after_so_many_seconds(void **state)
+{
+    (void)state;
+    assert_int_equal(patience_of(NULL), NEVER);
+    assert_int_equal(patience_of(""), NEVER);
+    assert_int_equal(patience_of("respond-async"), 0);
+    assert_int_equal(patience_of("respond-async, wait=10"), 10);
+    assert_int_equal(patience_of("WAIT = 7 ,return=minimal,\tRespond-Async"), 7);
+    assert_int_equal(patience_of("respond-async; a=\"b\", wait=\"9\"; c"), 9);
+    assert_int_equal(patience_of("respond-async,,wait=3,"), 3);
+    assert_int_equal(patience_of("respond-async, wait=31"), HTTP_MAX_WAIT_S);
+    assert_int_equal(patience_of("respond-async, wait=99999999999999999999"), 0);
+    assert_int_equal(patience_of("respond-async, wait=-1"), 0);
+    assert_int_equal(patience_of("respond-async, wait="), 0);
+    assert_int_equal(patience_of("respond-async, wait"), 0);
+}
+
+static void whoever_does_not_say_so_is_not_answered_later(void **state)
+{
+    (void)state;
+    assert_int_equal(patience_of("wait=10"), NEVER);
+    assert_int_equal(patience_of("respond-asynchronously, wait=10"), NEVER);
+    assert_int_equal(patience_of("respond-asyn"), NEVER);
+    assert_int_equal(patience_of("x=respond-async"), NEVER);
+    assert_int_equal(patience_of("respond-async x"), NEVER);
+    assert_int_equal(patience_of(" ,; = \""), NEVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -565,6 +611,8 @@ int main(void)
         cmocka_unit_test(what_is_packed_here_comes_out_again),
         cmocka_unit_test(what_is_cut_damaged_or_followed_by_more_is_refused),
         cmocka_unit_test(a_packed_body_is_opened_for_those_who_may_and_where_it_is_taken),
+        cmocka_unit_test(who_prefers_it_may_be_answered_later_after_so_many_seconds),
+        cmocka_unit_test(whoever_does_not_say_so_is_not_answered_later),
         cmocka_unit_test_setup_teardown(what_was_changed_is_answered_alike_after_a_restart,
                                         in_a_new_folder, clean_up),
         cmocka_unit_test_setup_teardown(what_is_forgotten_goes_from_the_store, in_a_new_folder,

@@ -63,13 +63,14 @@ struct told {
 
 static struct told heard[OPERATIONS_EACH + 1];
 
-static void hear(void *user, const char *actor, json_t *event)
+static void hear(void *user, const char *owner, json_t *event)
 {
     struct told *t = heard;
     uint64_t now_ms = loop_now_ms();
 
     (void)user;
-    assert_string_equal(actor, json_text(event, "actor"));
+    assert_int_equal(operations_are_his(&rie, owner),
+                     strcmp(json_text(event, "actor"), rie.actor) == 0);
     while (t->id[0] && strcmp(t->id, json_text(event, "id")) != 0)
         t++;
     assert_true(t < heard + ARRAY_SIZE(heard));
@@ -205,6 +206,38 @@ static void cancelling_ends_the_search_and_only_whose_it_is_may(void **state)
     close_all(&f);
 }
 
+static void whoever_is_not_what_he_was_when_he_asked_has_them_no_more(void **state)
+{
+    const struct who tokyo = {
+        .role = ROLE_VIEWER, .actor = "account mika", .scope = {"site", "tokyo"}};
+    struct who others[] = {tokyo, tokyo, tokyo, tokyo, mika, rie}, admin = {.role = ROLE_ADMIN};
+    struct search s = {.total = 10};
+    char id[OPERATION_ID_SIZE];
+    struct fixture f;
+
+    (void)state;
+    others[0].role = ROLE_OPERATOR;
+    (void)snprintf(others[1].scope.value, sizeof(others[1].scope.value), "osaka");
+    (void)snprintf(others[2].scope.label, sizeof(others[2].scope.label), "tier");
+    (void)snprintf(others[3].token, sizeof(others[3].token), "another");
+    open_all(&f);
+    adopt(&f, &s, &tokyo, id);
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        CLEANUP(json_decrefp) json_t *list = operations_list(f.o, &others[i]);
+
+        assert_int_equal(json_array_size(list), 0);
+        assert_null(operations_get(f.o, &others[i], id));
+        assert_int_equal(operations_cancel(f.o, &others[i], id), -ENOENT);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        CLEANUP(json_decrefp) json_t *j = operations_get(f.o, i ? &admin : &tokyo, id);
+
+        assert_non_null(j);
+    }
+    assert_int_equal(operations_cancel(f.o, &tokyo, id), 0);
+    close_all(&f);
+}
+
 static void the_end_of_the_daemon_ends_the_searches(void **state)
 {
     struct search s[2] = {{.total = 10}};
@@ -312,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_search_tells_how_far_it_is_and_never_goes_back),
         cmocka_unit_test(what_was_found_is_the_answer_of_the_route_to_that_query),
         cmocka_unit_test(cancelling_ends_the_search_and_only_whose_it_is_may),
+        cmocka_unit_test(whoever_is_not_what_he_was_when_he_asked_has_them_no_more),
         cmocka_unit_test(the_end_of_the_daemon_ends_the_searches),
         cmocka_unit_test(one_asker_has_so_many_of_both_kinds_and_no_more),
         cmocka_unit_test(a_child_counts_where_the_daemon_sees_it),

@@ -5,7 +5,7 @@
 
 struct slot {
     struct event event;
-    char *endpoint, *actor, *data;
+    char *endpoint, *owner, *data;
 };
 
 struct events {
@@ -36,7 +36,7 @@ static void drop_first(struct events *e)
 
     e->bytes -= strlen(s->data);
     free(s->endpoint);
-    free(s->actor);
+    free(s->owner);
     free(s->data);
     *s = (struct slot){.data = NULL};
 }
@@ -75,7 +75,7 @@ int event_topics_parse(const char *list, unsigned *ret_topics)
 }
 
 static uint64_t add(struct events *e, enum event_topic topic, const char *endpoint,
-                    const char *actor, json_t *data)
+                    const char *owner, json_t *data)
 {
     CLEANUP(free_voidp) char *text = json_dumps(data, JSON_COMPACT | JSON_PRESERVE_ORDER);
     struct slot *s;
@@ -90,11 +90,11 @@ static uint64_t add(struct events *e, enum event_topic topic, const char *endpoi
     s = &e->slots[++e->last % EVENTS_MAX];
     s->data = TAKE_PTR(text);
     s->endpoint = xstrdup(endpoint ? endpoint : "");
-    s->actor = xstrdup(actor ? actor : "");
+    s->owner = xstrdup(owner ? owner : "");
     s->event = (struct event){.number = e->last,
                               .topic = topic,
                               .endpoint = s->endpoint,
-                              .actor = s->actor,
+                              .owner = s->owner,
                               .data = s->data};
     for (size_t i = 0; i < e->n_listeners; i++)
         e->listeners[i].came(&s->event, e->listeners[i].user);
@@ -106,9 +106,9 @@ uint64_t events_add(struct events *e, enum event_topic topic, const char *endpoi
     return add(e, topic, endpoint, NULL, data);
 }
 
-uint64_t events_add_own(struct events *e, enum event_topic topic, const char *actor, json_t *data)
+uint64_t events_add_own(struct events *e, enum event_topic topic, const char *owner, json_t *data)
 {
-    return add(e, topic, NULL, actor, data);
+    return add(e, topic, NULL, owner, data);
 }
 
 const struct event *events_next(const struct events *e, uint64_t after, unsigned topics)

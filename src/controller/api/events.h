@@ -33,7 +33,7 @@ struct event {
     uint64_t number;
     enum event_topic topic;
     const char *endpoint; /* Whom it is about; "": the whole. */
-    const char *actor;    /* Whose it is, who alone may know of it; "": nobody's. */
+    const char *owner;    /* Whose it is, who alone may know of it; "": nobody's. */
     const char *data;     /* JSON on one line. */
 };
 
@@ -53,7 +53,7 @@ int event_topics_parse(const char *list, unsigned *ret_topics);
 uint64_t events_add(struct events *e, enum event_topic topic, const char *endpoint, json_t *data);
 
 /* The same, of what is somebody's own. */
-uint64_t events_add_own(struct events *e, enum event_topic topic, const char *actor, json_t *data);
+uint64_t events_add_own(struct events *e, enum event_topic topic, const char *owner, json_t *data);
 
 /* The first one above 'after' in one of the topics; NULL: none yet.  Borrowed until the next
  * events_add(). */

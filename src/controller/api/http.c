@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/number.h"
 #include "controller/api/idempotency.h"
 #include "controller/api/page.h"
 #include "sys/gzip.h"
@@ -140,6 +141,52 @@ void http_header(struct http_response *a, const char *name, const char *format, 
     va_end(args);
     a->extra[a->n_extra].name = xstrdup(name);
     a->extra[a->n_extra++].value = buf_take(&value);
+}
+
+/* Whether the preference of 'len' bytes is 'name'; what stands behind its "=", as far as its own
+ * parameters. */
+static bool is_preference(const char *text, size_t len, const char *name, const char **ret_value,
+                          size_t *ret_len)
+{
+    static const char space[] = " \t";
+    size_t name_len = strlen(name), at;
+
+    at = strspn(text, space);
+    if (at + name_len > len || strncasecmp(text + at, name, name_len) != 0)
+        return false;
+    at += name_len;
+    at += strspn(text + at, space);
+    if (at >= len || text[at] == ';') {
+        *ret_len = 0;
+        return true;
+    }
+    if (text[at] != '=')
+        return false;
+    at++;
+    at += strspn(text + at, " \t\"");
+    *ret_value = text + at;
+    *ret_len = strcspn(text + at, " \t\";,");
+    return true;
+}
+
+bool http_prefers_later(const struct http_request *q)
+{
+    bool prefers = false;
+    uint64_t wait_s = 0;
+    size_t len;
+
+    for (const char *at = q->prefer; at && *at; at += len + (at[len] == ',')) {
+        const char *value = "";
+        size_t value_len;
+
+        len = strcspn(at, ",");
+        if (is_preference(at, len, "respond-async", &value, &value_len))
+            prefers = true;
+        else if (is_preference(at, len, "wait", &value, &value_len) &&
+                 number_parse(value, value_len, UINT32_MAX, &wait_s) < 0)
+            wait_s = 0; /* Not understood, hence not there. */
+    }
+    return prefers && (q->last_chance || q->waited_ms >= wait_s * 1000);
 }
 
 static int hex(char c)

@@ -62,7 +62,7 @@ struct http_request {
     const char *query;    /* Raw; NULL: none. */
     const char *if_match; /* These headers: NULL: none. */
     const char *if_none_match, *origin, *host, *fetch_site, *accept_encoding, *last_event_id,
-        *idempotency_key, *content_encoding;
+        *idempotency_key, *content_encoding, *prefer;
     const char *body; /* NUL-terminated; for handlers, unpacked. */
     size_t body_size;
     const struct who *who;
@@ -70,6 +70,7 @@ struct http_request {
     int64_t now_s;
     bool is_again;             /* Not the first time that this request is asked. */
     struct http_job *job;      /* NULL: there is no later. */
+    uint64_t waited_ms;        /* It, by now. */
     bool last_chance;          /* A waiting request must be answered now. */
     bool is_operation;         /* No connection waits for the answer: it may take minutes. */
     struct progress *progress; /* Of an operation; NULL: nobody looks. */
@@ -126,6 +127,10 @@ void http_response_done(struct http_response *a);
 
 const char *http_method_name(enum http_method m);
 const char *http_status_text(int status);
+
+/* Whether to answer 202 by now: Prefer: respond-async, wait=N (RFC 7240), and so many seconds are
+ * over, or HTTP_MAX_WAIT_S; without 'wait' at once. */
+bool http_prefers_later(const struct http_request *q);
 
 /* For handlers. */
 const char *http_query(const struct http_request *q, const char *name); /* NULL: absent. */

@@ -15,6 +15,8 @@ static json_t *parameter(const char *where, const char *name, size_t name_len, c
 
 static json_t *parameters_of(const struct http_route *r)
 {
+    static const char prefer[] =
+        "respond-async, wait=30: what takes more seconds goes on as an operation (202)";
     json_t *list = json_array();
     const char *brace = strchr(r->path, '{');
 
@@ -32,6 +34,8 @@ static json_t *parameters_of(const struct http_route *r)
     if (r->need & LARGE_BODY)
         (void)json_array_append_new(
             list, parameter("header", "Content-Encoding", 16, "gzip: the body is packed", 24));
+    if (r->need & SLOW_ANSWER)
+        (void)json_array_append_new(list, parameter("header", "Prefer", 6, prefer, strlen(prefer)));
     return list;
 }
 
@@ -67,6 +71,10 @@ static json_t *operation_of(const struct http_route *r)
         json_pack("{s:s,s:o,s:s,s:o,s:o}", "summary", r->summary, "x-roles", roles_of(r), "x-scope",
                   scope_of(r), "parameters", parameters_of(r), "responses", responses);
 
+    if (r->need & SLOW_ANSWER)
+        (void)json_object_set_new(
+            responses, "202",
+            answer("it goes on as the operation that Location names", "application/json"));
     if (!(r->need & RIGHT_MASK))
         (void)json_object_set_new(o, "security", json_array());
     if (r->body)

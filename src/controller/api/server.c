@@ -18,7 +18,7 @@
 #include "controller/api/streams.h"
 #include "sys/clock.h"
 
-enum { WAKE_MS = 100, RETRY_MS = 1000, SWEEP_MS = 1000 };
+enum { WAKE_MS = 100, RETRY_MS = 1000, SWEEP_MS = 1000, MAX_WAIT_MS = HTTP_MAX_WAIT_S * 1000 };
 
 static const char cookie_name[] = SERVER_COOKIE "=";
 
@@ -32,7 +32,7 @@ struct connection { /* One of HTTPS, as long as its TLS session. */
 struct waiting {
     struct server *server;
     struct evhttp_request *request; /* NULL: its connection is gone. */
-    uint64_t until_ms;
+    uint64_t since_ms;
     bool by_unix;
     struct waiting *next;
     struct http_job job;
@@ -313,15 +313,18 @@ static void read_headers(struct evhttp_request *r, struct http_request *q)
     q->accept_encoding = header(r, "Accept-Encoding");
     q->last_event_id = header(r, "Last-Event-ID");
     q->idempotency_key = header(r, "Idempotency-Key");
+    q->prefer = header(r, "Prefer");
 }
 
 /* True when it has been answered. */
 static bool attempt(struct server *s, struct evhttp_request *r, bool by_unix, bool is_again,
-                    bool last_chance, struct http_job *job)
+                    uint64_t waited_ms, struct http_job *job)
 {
+    bool last_chance = waited_ms >= MAX_WAIT_MS;
     CLEANUP(http_request_done)
     struct http_request q = {.last_chance = last_chance,
                              .is_again = is_again,
+                             .waited_ms = waited_ms,
                              .idempotency = s->options.idempotency,
                              .now_s = clock_unix_s(),
                              .job = job};
@@ -379,7 +382,7 @@ static void wait_for(struct server *s, struct evhttp_request *r, bool by_unix, s
     w->request = r;
     w->by_unix = by_unix;
     w->job = job;
-    w->until_ms = loop_now_ms() + (uint64_t)HTTP_MAX_WAIT_S * 1000;
+    w->since_ms = loop_now_ms();
     w->next = s->waiting;
     s->waiting = w;
     s->n_waiting++;
@@ -395,7 +398,7 @@ static void handle(struct server *s, struct evhttp_request *r, bool by_unix)
 
     set_deadline(r, 0);
     evhttp_request_set_on_complete_cb(r, answered, NULL);
-    if (attempt(s, r, by_unix, false, !room, &job))
+    if (attempt(s, r, by_unix, false, room ? 0 : MAX_WAIT_MS, &job))
         job_done(&job);
     else
         wait_for(s, r, by_unix, job);
@@ -422,7 +425,7 @@ static void retry_all(void *server)
 
         if (r)
             evhttp_connection_set_closecb(evhttp_request_get_connection(r), NULL, NULL);
-        if (!r || attempt(s, r, w->by_unix, true, loop_now_ms() >= w->until_ms, &w->job)) {
+        if (!r || attempt(s, r, w->by_unix, true, loop_now_ms() - w->since_ms, &w->job)) {
             *at = w->next;
             drop_waiting(w);
         } else {

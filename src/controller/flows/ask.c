@@ -304,6 +304,11 @@ bool flows_job_is_done(const struct flows_job *j)
     return j->done;
 }
 
+int flows_job_step_aside(struct flows_job *j)
+{
+    return worker_step_aside(j->f->worker, &j->task, j->f->long_worker);
+}
+
 void flows_job_look(const struct flows_job *j, struct progress *ret_p)
 {
     ret_p->done = j->progress.rows_read;

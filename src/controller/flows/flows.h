@@ -163,6 +163,10 @@ struct flows_job;
 int flows_ask(struct flows *f, const struct flows_question *q, struct flows_job **ret_j);
 bool flows_job_is_done(const struct flows_job *j);
 
+/* It turns out to be one that may take long: it goes on, and no other waits for it.  -EBUSY: too
+ * many are; all is as it was. */
+int flows_job_step_aside(struct flows_job *j);
+
 /* 0, or: -E2BIG: over FLOWS_GROUPS_MAX.  -ECANCELED.  Else as history_scan().  The caller owns the
  * JSON. */
 int flows_job_answer(struct flows_job *j, json_t **ret_answer);

@@ -118,7 +118,7 @@ void get_events(void *user, const struct http_request *q, struct http_response *
 int app_watch_events(struct app *app);                               /* Errors as store_watch(). */
 void app_alert(struct app *app, const char *endpoint, json_t *data); /* Takes 'data'. */
 void app_enforcer_changed(void *user, const char *endpoint);         /* NULL: many. */
-void app_tell_operation(void *user, const char *actor, json_t *event); /* Takes 'event'. */
+void app_tell_operation(void *user, const char *owner, json_t *event); /* Takes 'event'. */
 
 /* Handlers of routes_drafts.c, routes_metrics.c and routes_operations.c. */
 void get_drafts(void *user, const struct http_request *q, struct http_response *a);
@@ -138,6 +138,8 @@ void app_answer_operation(void *user, bool is_child, struct http_request *q,
 /* What has begun becomes an operation, which 'a' tells of.  Takes the job. */
 void app_adopt(struct app *app, const struct http_request *q, enum http_method method,
                const char *target, struct http_job *job, struct http_response *a);
+/* The same for all of a request that has waited for long enough. */
+void app_answer_late(struct app *app, const struct http_request *q, struct http_response *a);
 void app_notify_metrics(struct app *app, struct buf *b);
 
 /* Applies, or tries, a change whose body has a base of its own (drafts). */

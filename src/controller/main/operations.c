@@ -17,7 +17,15 @@
 #include "controller/json.h"
 #include "sys/clock.h"
 
-enum { NICE = 10, CHUNK = 65536, FIRST_FD = 3, LOOK_MS = 1000, TICK_MS = 250, ALL = 100 };
+enum {
+    OWNER_SIZE = 400,
+    NICE = 10,
+    CHUNK = 65536,
+    FIRST_FD = 3,
+    LOOK_MS = 1000,
+    TICK_MS = 250,
+    ALL = 100
+};
 
 enum state { WAITING, RUNNING, DONE, FAILED, CANCELLED };
 
@@ -28,6 +36,7 @@ struct operation {
     struct operation *next;
     char id[OPERATION_ID_SIZE];
     struct who who;
+    char owner[OWNER_SIZE];
     enum http_method method;
     char *target;
     enum state state;
@@ -73,6 +82,23 @@ struct operations *operations_new(struct loop *l, operations_answer *answer, ope
     o->tell = tell;
     o->user = user;
     return o;
+}
+
+/* All that must be the same for them to be his; no part has an end of line in it. */
+static void write_owner(const struct who *who, char owner[OWNER_SIZE])
+{
+    (void)snprintf(owner, OWNER_SIZE, "%s\n%s\n%s\n%s=%s", who->actor, who->token,
+                   role_name(who->role), who->scope.label, who->scope.value);
+}
+
+bool operations_are_his(const struct who *who, const char *owner)
+{
+    char own[OWNER_SIZE];
+
+    if (who_may(who, RIGHT_ADMIN))
+        return true;
+    write_owner(who, own);
+    return strcmp(own, owner) == 0;
 }
 
 /* ---- the child ---- */
@@ -195,7 +221,7 @@ static void tell(struct operation *p, const char *what)
     p->told_ms = loop_now_ms();
     p->told = (struct progress){.done = p->done, .total = p->total};
     p->told_state = p->state;
-    p->all->tell(p->all->user, p->who.actor, event);
+    p->all->tell(p->all->user, p->owner, event);
     if (!timer_is_running(p->all->teller))
         timer_start(p->all->teller, TICK_MS);
 }
@@ -361,10 +387,12 @@ static bool make_room(struct operations *o)
 
 static size_t n_open(const struct operations *o, const struct who *who)
 {
+    char owner[OWNER_SIZE];
     size_t n = 0;
 
+    write_owner(who, owner);
     for (const struct operation *p = o->first; p; p = p->next)
-        n += !has_ended(p) && strcmp(p->who.actor, who->actor) == 0;
+        n += !has_ended(p) && strcmp(p->owner, owner) == 0;
     return n;
 }
 
@@ -384,6 +412,7 @@ static struct operation *new_operation(struct operations *o, const struct who *w
         (void)snprintf(p->id + 2 * i, 3, "%02x", bytes[i]);
     p->all = o;
     p->who = *who;
+    write_owner(who, p->owner);
     p->target = xstrdup(target);
     p->created_s = clock_unix_s();
     p->fd = -1;
@@ -490,17 +519,12 @@ void operations_free(struct operations *o)
     free(o);
 }
 
-bool operations_are_his(const struct who *who, const char *actor)
-{
-    return who_may(who, RIGHT_ADMIN) || strcmp(actor, who->actor) == 0;
-}
-
 json_t *operations_list(struct operations *o, const struct who *who)
 {
     json_t *list = json_array();
 
     for (struct operation *p = o->first; p; p = p->next)
-        if (operations_are_his(who, p->who.actor))
+        if (operations_are_his(who, p->owner))
             (void)json_array_append_new(list, describe(p));
     return list;
 }
@@ -508,7 +532,7 @@ json_t *operations_list(struct operations *o, const struct who *who)
 static struct operation *find(struct operations *o, const struct who *who, const char *id)
 {
     for (struct operation *p = o->first; p; p = p->next)
-        if (strcmp(p->id, id) == 0 && operations_are_his(who, p->who.actor))
+        if (strcmp(p->id, id) == 0 && operations_are_his(who, p->owner))
             return p;
     return NULL;
 }

@@ -12,10 +12,15 @@
  * Questions about the history (SLOW_ANSWER) have a thread already, and a job that tells how far it
  * is and can be ended.  As a request they are given HTTP_MAX_WAIT_S; as an operation that was
  * adopted, OPERATION_HISTORY_S, and it is asked again, as a waiting request is, until it answers.
+ * One whose asker prefers that is adopted when his patience as a request is over.
  *
  *     WAITING --> RUNNING --> DONE
  *         \          \------> FAILED     crashed, over its time, or too large an answer
  *          '----------'-----> CANCELLED
+ *
+ * Whose an operation is: his who asked it, by the account or the very token, for as long as his
+ * role and scope are what they were then.  Its answer was bounded by those; who has been narrowed
+ * since must ask again.
  *
  * What becomes of each is told as it happens: when it is created, when it gets on (once in
  * OPERATION_TELL_MS at most), and its end.
@@ -45,9 +50,10 @@ struct operations;
 typedef void operations_answer(void *user, bool is_child, struct http_request *q,
                                struct http_response *a);
 
-/* Something became of one of actor's: 'event' is as an item of operations_list(), and "what" is
- * created, progress, done, failed or cancelled; it is the callee's then. */
-typedef void operations_tell(void *user, const char *actor, json_t *event);
+/* Something became of one of owner's (operations_are_his()): 'event' is as an item of
+ * operations_list(), and "what" is created, progress, done, failed or cancelled; it is the callee's
+ * then. */
+typedef void operations_tell(void *user, const char *owner, json_t *event);
 
 struct operations *operations_new(struct loop *l, operations_answer *answer, operations_tell *tell,
                                   void *user);
@@ -67,8 +73,8 @@ int operations_adopt(struct operations *o, const struct who *who, enum http_meth
 /* One that was adopted may have an answer: looks soon. */
 void operations_wake(struct operations *o);
 
-/* Whether he may know of those of 'actor': his own, an admin of all. */
-bool operations_are_his(const struct who *who, const char *actor);
+/* Whether he may know of those of 'owner': his own, an admin of all. */
+bool operations_are_his(const struct who *who, const char *owner);
 
 /* Those of 'who' (an admin's: all), or one with its result; NULL: there is none such. */
 json_t *operations_list(struct operations *o, const struct who *who);

@@ -505,7 +505,7 @@ const struct http_route app_routes[] = {
      "Of every rule in force: used or not, or why that is not known; last hit, trend; what it is "
      "wider than, and a narrower rule that blocks nothing recorded",
      "since:age or time (absent: 90d),rule:only this id", NULL},
-    {HTTP_METHOD_POST, "/api/v1/try", RIGHT_TRY | LARGE_BODY, post_try,
+    {HTTP_METHOD_POST, "/api/v1/try", RIGHT_TRY | LARGE_BODY | SLOW_ANSWER, post_try,
      "What a candidate policy would have done with the recorded flows; changes nothing.  files, "
      "inventory: absent for those in force; delete: rules of it that count as gone; since: 30d "
      "when absent; operation: 202 at once, and the answer as that of an operation",
@@ -558,17 +558,17 @@ const struct http_route app_routes[] = {
      "operations (absent: all "
      "that one may see),after:as Last-Event-ID",
      NULL},
-    {HTTP_METHOD_POST, "/api/v1/operations", RIGHT_READ, post_operations,
+    {HTTP_METHOD_POST, "/api/v1/operations", RIGHT_READ | SCOPE_WITHIN, post_operations,
      "Asks a question that may take long beside the others; 202 with the operation", NULL,
      "{\"get\": \"/api/v1/policy/findings\"}"},
-    {HTTP_METHOD_GET, "/api/v1/operations", RIGHT_READ, get_operations,
+    {HTTP_METHOD_GET, "/api/v1/operations", RIGHT_READ | SCOPE_WITHIN, get_operations,
      "One's own operations (an admin: all), newest first", NULL, NULL},
-    {HTTP_METHOD_GET, "/api/v1/operations/{id}", RIGHT_READ, get_operation,
+    {HTTP_METHOD_GET, "/api/v1/operations/{id}", RIGHT_READ | SCOPE_WITHIN, get_operation,
      "State of an operation, how far it is (done of total, percent), and when it is done its "
      "result: status and body",
      NULL, NULL},
-    {HTTP_METHOD_POST, "/api/v1/operations/{id}/cancel", RIGHT_READ, post_operation_cancel,
-     "Ends an operation", NULL, NULL},
+    {HTTP_METHOD_POST, "/api/v1/operations/{id}/cancel", RIGHT_READ | SCOPE_WITHIN,
+     post_operation_cancel, "Ends an operation", NULL, NULL},
     {HTTP_METHOD_GET, "/api/v1/console/layout", RIGHT_READ, get_layout,
      "Where the compartments of the map stand that somebody has moved", "by:group or label:NAME",
      NULL},

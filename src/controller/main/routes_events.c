@@ -93,8 +93,8 @@ static void tell_flows(struct event_source *s, struct buf *out)
 
 static bool may_know(const struct event_source *s, const struct event *e)
 {
-    return app_sees(s->app, &s->who, e->endpoint) &&
-           (!e->actor[0] || operations_are_his(&s->who, e->actor));
+    return e->owner[0] ? operations_are_his(&s->who, e->owner)
+                       : app_sees(s->app, &s->who, e->endpoint);
 }
 
 static void tell_events(struct event_source *s, struct buf *out)
@@ -113,7 +113,7 @@ static void tell_events(struct event_source *s, struct buf *out)
 }
 
 /* What of the topics a role may see: nobody reads the audit here who may not read it elsewhere, and
- * who has a scope is not told of the whole, and has no operations. */
+ * who has a scope is not told of the whole. */
 static unsigned topics_of(const struct who *w)
 {
     unsigned topics = (1u << EVENT_TOPICS) - 1;
@@ -123,7 +123,7 @@ static unsigned topics_of(const struct who *w)
     if (!who_may(w, RIGHT_AUDIT))
         topics &= ~(1u << EVENT_AUDIT);
     if (scope_is_set(&w->scope))
-        topics &= ~(1u << EVENT_POLICY | 1u << EVENT_OPERATIONS);
+        topics &= ~(1u << EVENT_POLICY);
     return topics;
 }
 
@@ -193,8 +193,7 @@ void get_events(void *user, const struct http_request *q, struct http_response *
     }
     topics &= may; /* `hello` says what is left. */
     if (!topics) {
-        http_problem_field(a, 403, "topics",
-                           "leave out audit, or policy and operations when you have a scope",
+        http_problem_field(a, 403, "topics", "leave out audit, or policy when you have a scope",
                            "none of these topics is for you");
         return;
     }
@@ -229,11 +228,11 @@ static void add(struct app *app, enum event_topic topic, const char *endpoint, j
         server_wake(app->server);
 }
 
-void app_tell_operation(void *user, const char *actor, json_t *event)
+void app_tell_operation(void *user, const char *owner, json_t *event)
 {
     struct app *app = user;
 
-    (void)events_add_own(app->events, EVENT_OPERATIONS, actor, event);
+    (void)events_add_own(app->events, EVENT_OPERATIONS, owner, event);
     if (app->server)
         server_wake(app->server);
 }

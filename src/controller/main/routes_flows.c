@@ -118,8 +118,7 @@ static void look_at_job(const void *job, struct progress *ret_p)
     flows_job_look(job, ret_p);
 }
 
-/* Whoever has a scope has no operations. */
-static void too_slow(const struct flows_job *j, const struct who *who, struct http_response *a)
+static void too_slow(const struct flows_job *j, struct http_response *a)
 {
     struct progress p;
 
@@ -128,8 +127,19 @@ static void too_slow(const struct flows_job *j, const struct who *who, struct ht
                  "not answered in time (%" PRIu64 " of %" PRIu64
                  " records read): ask for a shorter time, or more closely, or as an operation",
                  p.done, p.total);
-    if (!scope_is_set(&who->scope))
-        (void)json_object_set_new(a->json, "operation", json_true());
+    (void)json_object_set_new(a->json, "operation", json_true());
+}
+
+/* It is not answered yet. */
+static void answer_late(struct app *app, struct flows_job *j, const struct http_request *q,
+                        struct http_response *a)
+{
+    a->status = 0;
+    if (!q->is_operation && app->operations && http_prefers_later(q) &&
+        flows_job_step_aside(j) == 0)
+        app_answer_late(app, q, a);
+    else if (q->last_chance)
+        too_slow(j, a);
 }
 
 /* Starts the question, or looks whether it is answered; NULL: 'a' says what is. */
@@ -150,9 +160,7 @@ json_t *app_flows_answer(struct app *app, const struct flows_question *f,
         trial_free(f->trial);
     }
     if (r == 0 && !flows_job_is_done(job)) {
-        a->status = 0;
-        if (q->last_chance)
-            too_slow(job, q->who, a);
+        answer_late(app, job, q, a);
         return NULL;
     }
     if (r == 0)
@@ -179,6 +187,27 @@ void app_keep_flows(struct app *app, const struct who *who, json_t *flows)
         if (!app_sees(app, who, json_text(flow, "from")) &&
             !app_sees(app, who, json_text(flow, "to")))
             (void)json_array_remove(flows, i);
+    }
+}
+
+/* "pc1", or "edge1/plc" for a port of an edge. */
+static bool sees_stream(struct app *app, const struct who *who, const char *stream)
+{
+    const char *slash = strchr(stream, '/');
+
+    return app_sees(app, who, stream) || (slash && app_sees(app, who, slash + 1));
+}
+
+/* That something is missing is true for everybody; whose it is, is not for him who sees a part. */
+static void hide_streams(struct app *app, const struct who *who, json_t *gaps)
+{
+    json_t *gap;
+    size_t i;
+
+    json_array_foreach(gaps, i, gap)
+    {
+        if (!sees_stream(app, who, json_text(gap, "stream")))
+            (void)json_object_set_new(gap, "stream", json_string("(another)"));
     }
 }
 
@@ -224,6 +253,7 @@ void get_flows(void *user, const struct http_request *q, struct http_response *a
     if (!answer)
         return;
     app_keep_flows(app, q->who, json_object_get(answer, "flows"));
+    hide_streams(app, q->who, json_object_get(answer, "incomplete"));
     http_ok(a, answer);
 }
 

@@ -32,9 +32,13 @@ static unsigned kind_of(const struct who *who, const char *target, struct http_r
         if (!(r->need & kinds) || r->method != HTTP_METHOD_GET || strlen(r->path) != len ||
             strncmp(r->path, target, len) != 0)
             continue;
-        if (who_may(who, r->need & RIGHT_MASK))
+        if (!who_may(who, r->need & RIGHT_MASK))
+            http_problem(a, 403, "your role may not ask this");
+        else if (scope_is_set(&who->scope) && !(r->need & (SCOPE_FREE | SCOPE_WITHIN)))
+            http_problem(a, 403, "this is about the whole, and you are limited to %s=%s",
+                         who->scope.label, who->scope.value);
+        else
             return r->need & kinds;
-        http_problem(a, 403, "your role may not ask this");
         return 0;
     }
     http_problem_field(a, 422, "get", "/api/v1/policy/findings",
@@ -63,6 +67,20 @@ static void answer_begun(struct app *app, const struct http_request *q, const ch
     http_ok(a, operations_get(app->operations, q->who, id));
     a->status = 202;
     http_header(a, "Location", "/api/v1/operations/%s", id);
+}
+
+void app_answer_late(struct app *app, const struct http_request *q, struct http_response *a)
+{
+    CLEANUP(buf_done) struct buf target = BUF_INIT;
+    struct http_job job = *q->job;
+
+    *q->job = (struct http_job){.data = NULL};
+    buf_puts(&target, q->path);
+    if (q->query)
+        buf_printf(&target, "?%s", q->query);
+    app_adopt(app, q, q->method, buf_str(&target), &job, a);
+    if (a->status == 202)
+        http_header(a, "Preference-Applied", "respond-async");
 }
 
 void app_adopt(struct app *app, const struct http_request *q, enum http_method method,

@@ -116,7 +116,7 @@ export default {
     "only %s, and who may apply it, can withdraw this draft": "この下書きを取り下げられるのは、{1!} と、適用できる人だけである",
     "four eyes: somebody else must apply what you have proposed": "四つの目: あなたの提案はほかの人が適用する",
     "expected a list of known topics": "知られた話題の並びが必要",
-    "leave out audit, or policy and operations when you have a scope": "audit を、範囲があるなら policy と operations も省く",
+    "leave out audit, or policy when you have a scope": "audit を、範囲があるなら policy も省く",
     "none of these topics is for you": "あなたに見せられる話題がない",
     "expected the id of an event of this stream": "このストリームの出来事の id が必要",
 

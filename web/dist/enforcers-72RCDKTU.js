@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-V7NS5EZE.js";import"./chunk-7CRSVKYV.js";import"./chunk-KICVT4I6.js";import"./chunk-YFPOT4HT.js";import"./chunk-ZSPEGT42.js";import"./chunk-RXO3RIZX.js";export{a as SeenTabs,b as default};
