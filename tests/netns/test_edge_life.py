@@ -253,13 +253,14 @@ def test_another_classifier_cannot_let_pass_what_ours_drops(place, tmp_path):
 
 
 def test_flows_and_denials_are_told_with_their_rule_and_bytes(place):
+    place.edge.status()  # What was told until now is read; what is on its way may be of the test before, by IPv6, too.
     place.edge.events.clear()
     try_targets(place.a, [target("tcp", place.b, 7001), target("udp", place.b, 7006)], limit_ms=300)
-    flow = place.edge.wait_event(endpoint="a", direction="out", verdict="allow", port=7001, protocol=6)
-    assert (flow["local"], flow["remote"]) == ("10.77.0.1", "10.77.0.2")
+    flow = place.edge.wait_event(endpoint="a", direction="out", verdict="allow", port=7001, protocol=6, local="10.77.0.1")
+    assert flow["remote"] == "10.77.0.2"
     assert (flow["layer"], flow["revision"], flow["count"]) == ("allow", place.revision, 1)
-    flow = place.edge.wait_event(endpoint="b", direction="in", verdict="allow", port=7001, protocol=6)
-    assert (flow["local"], flow["remote"]) == ("10.77.0.2", "10.77.0.1")
+    flow = place.edge.wait_event(endpoint="b", direction="in", verdict="allow", port=7001, protocol=6, local="10.77.0.2")
+    assert flow["remote"] == "10.77.0.1"
     flow = place.edge.wait_event(endpoint="a", direction="out", verdict="deny", port=7006)
     assert flow["layer"] == "default"
     ended = place.edge.wait_event(limit_s=40, endpoint="a", count=0, port=7001, protocol=6)

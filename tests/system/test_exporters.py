@@ -20,7 +20,8 @@ WEB, DB, PC, FAR = "10.20.1.11", "10.20.1.12", "10.20.3.11", "203.0.113.7"
 
 
 class Collecting(Controller):
-    """A controller that listens to two exporters; what they send comes from 127.0.0.2 and 127.0.0.3."""
+    """A controller that listens to two exporters; what they send comes from 127.0.0.2 and 127.0.0.3.  Its worker tells
+    counts by itself from time to time, and not with the records that they count."""
     settings = ["--collect", "auto://127.0.0.1:0", "--exporter", "core-sw1=127.0.0.2", "--exporter", "core-sw2=127.0.0.3"]
 
     def __init__(self, base):
@@ -145,8 +146,8 @@ def test_who_is_not_believed_is_dropped_counted_and_listed(collecting):
     c.send(exporting.v5(connections(1, port=443)))
     until(lambda: len(c.edges()) == 1)
     assert c.edges()[0]["port"] == 443
-    stranger = until(lambda: next((e for e in c.good("GET", "/exporters") if not e["believed"]), None))
-    assert (stranger["address"], stranger["datagrams"], stranger["name"]) == ("127.0.0.9", 50, "")
+    stranger = until(lambda: next((e for e in c.good("GET", "/exporters") if not e["believed"] and e["datagrams"] == 50), None))
+    assert (stranger["address"], stranger["name"]) == ("127.0.0.9", "")
     assert "suimitsu_exporter_strangers_total 50" in metrics(c)
     table = c.cli("exporters").stdout
     assert re.search(r"core-sw1 +127.0.0.2", table) and "127.0.0.9" in table
@@ -179,8 +180,7 @@ def test_a_flood_of_one_costs_its_own_evidence_and_no_other(tmp_path, pb):
         c.send(exporting.v5(connections(1, port=1000 + i // 20), sequence=i // 10), source="127.0.0.3")
     until(lambda: c.exporter()["records"] + c.exporter()["lost"] >= sent and c.exporter("core-sw2")["kept"] == 10)
     until(lambda: sum(e["count"] for e in c.edges("reporter=core-sw2")) == 10)
-    flooded = c.exporter()
-    assert flooded["refused"] > sent // 2
+    assert c.exporter()["refused"] > sent // 2
     assert c.exporter("core-sw2")["refused"] == 0
     assert sum(e["count"] for e in c.edges("verdict=allow")) == 10  # The agent's.
     gaps = until(lambda: c.good("GET", "/flows")["incomplete"])
@@ -203,7 +203,7 @@ def test_data_without_its_template_is_counted_and_a_number_used_anew_means_the_n
     until(lambda: sum(e["count"] for e in c.edges()) == 7)
     edges = {(e["from"], e["to"], e["protocol"], e["port"]): e["count"] for e in c.edges()}
     assert edges == {("web1", "db1", "tcp", 5432): 2, ("pc1", "db1", "udp", 53): 5}
-    assert c.exporter()["templates"] == 1
+    until(lambda: c.exporter()["templates"] == 1)
     c.send(exporting.v9(exporting.data(9, connections(1)), sequence=3), source="127.0.0.3")
     until(lambda: c.exporter("core-sw2")["without_template"] == 1)  # Templates are the exporter's own.
 
@@ -241,7 +241,7 @@ def test_a_worker_that_dies_is_replaced_and_the_daemon_goes_on(collecting):
     until(lambda: c.exporter()["without_template"] == 1)
     c.send(exporting.v9(exporting.template(9), exporting.data(9, connections(1, port=443)), sequence=2))
     until(lambda: {e["port"] for e in c.edges()} == {5432, 443})
-    assert c.exporter()["datagrams"] == 3
+    until(lambda: c.exporter()["datagrams"] == 3)
 
 
 def test_what_was_kept_survives_a_kill_and_is_not_counted_again(collecting):
@@ -294,7 +294,7 @@ def test_flows_and_try_tell_others_apart(collecting, tmp_path):
     (tmp_path / "p.yaml").write_text(POLICY)
     said = c.cli("try", str(tmp_path / "p.yaml"), code=1).stdout
     assert "was seen by core-sw1; now deny by default" in said
-    assert json.loads(c.cli("exporters", "-o", "json").stdout)[0]["kept"] == 2
+    until(lambda: json.loads(c.cli("exporters", "-o", "json").stdout)[0]["kept"] == 2)
 
 
 @pytest.mark.parametrize("option, value, expected", [
