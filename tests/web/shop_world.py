@@ -15,7 +15,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "system"))
 from flow_columns import mapped  # noqa: E402
-from test_controller import DAEMON, PATIENCE_S, Agent, Controller  # noqa: E402
+from test_controller import DAEMON, PATIENCE_S, Agent, Controller, until  # noqa: E402
 
 # Name, how many, labels, network, enforcers.
 KINDS = [
@@ -276,6 +276,10 @@ class ShopWorld:
                                            self.random.randrange(1, weight + 1)))
                 if flows:
                     agent.tell(*flows)
+
+    def settle(self):
+        """All that was reported is acknowledged, so whoever asks is answered the same."""
+        until(lambda: all(a.acked[1] == a.told for a in self.agents.values()))
 
     def close(self):
         for a in self.agents.values():

@@ -45,6 +45,7 @@ def world():
         os.chmod(base, 0o755)
         shop = ShopWorld(base)
         shop.report(20)
+        shop.settle()
         yield shop
         shop.close()
 
