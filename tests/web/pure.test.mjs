@@ -12,6 +12,7 @@ const { checkWords } = await import("../../web/dev/words.mjs");
 const { buildModel, kinds, OUTSIDE } = await import("../../web/src/map/model.js");
 const { layout, placeOf } = await import("../../web/src/map/layout.js");
 const { buildScene, fit, hit } = await import("../../web/src/map/scene.js");
+const { pointOf } = await import("../../web/src/map/bend.js");
 const { commandOf, quote } = await import("../../web/src/command.js");
 const { href, parse } = await import("../../web/src/router.js");
 const { compareEdges } = await import("../../web/src/map/compare.js");
@@ -117,6 +118,27 @@ test("a click finds what is drawn there", () => {
     assert.equal(hit(scene, -9000, -9000, 1), null);
     const { k, x, y } = fit(scene.bounds, 1000, 600);
     assert.ok(k > 0 && x <= scene.bounds.left && y <= scene.bounds.top);
+});
+
+test("a link goes round the compartments between its ends", () => {
+    const chain = ["a", "b", "c", "d", "e"].map((name) => ({ name, groups: [name], labels: {}, trust: "white" }));
+    const fact = (from, to, verdict = "allow") => ({ from, to, protocol: "tcp", port: 1, process: "/p", user: "u", verdict, rule: "r", layer: "allow", count: 1,
+        last: "2026-01-01T00:00:00Z" });
+    const talks = [fact("a", "b"), fact("b", "c"), fact("c", "d"), fact("d", "e"), fact("a", "e"), fact("a", "c"), fact("e", "b", "deny")];
+    const behind = (scene) => scene.links.flatMap((l) => scene.nodes.filter((n) => n.id !== l.from && n.id !== l.to &&
+        Array.from({ length: 99 }, (_, i) => pointOf(l.curve, (i + 1) / 100)).some(([x, y]) => x > n.x && x < n.x + n.width && y > n.y && y < n.y + n.height))
+        .map((n) => `${l.from} to ${l.to} behind ${n.id}`));
+    const scene = buildScene(buildModel(chain, talks, options), chain, {}, "x");
+    assert.equal(new Set(scene.nodes.map((n) => n.y)).size, 1); // All in one row: the straight way is behind b, c and d.
+    assert.deepEqual(behind(scene), []);
+    scene.place(scene.byId.get("c"), scene.byId.get("c").x, -90);
+    assert.deepEqual(behind(scene), []);
+});
+
+test("nothing stands below the legend", () => {
+    const bounds = { left: 0, top: 0, right: 100, bottom: 2000 }, all = fit(bounds, 1000, 600), above = fit(bounds, 1000, 600, 40);
+    assert.ok((bounds.bottom - all.y) * all.k <= 600 && (bounds.bottom - above.y) * above.k <= 560);
+    assert.ok(above.y <= bounds.top);
 });
 
 test("two windows are compared by kind of connection", () => {

@@ -25,8 +25,8 @@ export const dashOf = (verdict) => DASH[verdict] ?? [];
 const colorOf = (colors, verdict) => ({ allow: colors.allow, deny: colors.deny, "would-deny": colors.would, "draft-deny": colors.deny,
     "draft-report": colors.would, "draft-allow": colors.accent })[verdict] ?? colors.muted;
 
-/** Start, control points and end of a link between two boxes. */
-export function curve(a, b) {
+/** Start, control points and end of a link between two boxes; 'bow' lifts its middle off the straight way. */
+export function curve(a, b, bow = 0) {
     const ay = a.y + Math.min(a.height / 2, 60), by = b.y + Math.min(b.height / 2, 60);
     if (a === b) {
         const x = a.x + a.width, y = a.y + 14;
@@ -34,11 +34,11 @@ export function curve(a, b) {
     }
     if (a.x + a.width < b.x) {
         const d = Math.max(40, (b.x - a.x - a.width) / 2);
-        return [a.x + a.width, ay, a.x + a.width + d, ay, b.x - d, by, b.x, by];
+        return [a.x + a.width, ay, a.x + a.width + d, ay + bow, b.x - d, by + bow, b.x, by];
     }
     if (b.x + b.width < a.x) {
         const d = Math.max(40, (a.x - b.x - b.width) / 2);
-        return [a.x, ay + 10, a.x - d, ay + 10, b.x + b.width + d, by + 10, b.x + b.width, by + 10];
+        return [a.x, ay + 10, a.x - d, ay + 10 + bow, b.x + b.width + d, by + 10 + bow, b.x + b.width, by + 10];
     }
     const out = Math.max(a.x + a.width, b.x + b.width) + 50;
     return [a.x + a.width, ay, out, ay, out, by, b.x + b.width, by];

@@ -1,9 +1,9 @@
 // What is drawn, made ready once: places, curves, and the state of each endpoint.
-import { curve } from "./draw.js";
+import { bend, pointOf } from "./bend.js";
 import { layout, placeOf } from "./layout.js";
 import { isViolation, OVER } from "./model.js";
 
-const NEAR = 6, BESIDE = 7;
+const NEAR = 6;
 const rank = (l) => (OVER.includes(l.verdict) ? 2 : Number(isViolation(l.verdict)));
 
 export function buildScene(model, endpoints, kept, font) {
@@ -15,19 +15,15 @@ export function buildScene(model, endpoints, kept, font) {
         if (f.verdict === "deny" || !states.has(f.from)) states.set(f.from, f.verdict === "deny" ? "bad" : "would");
     }
     const list = model.links.filter((l) => byId.has(l.from) && byId.has(l.to));
-    const bend = (l) => {
-        l.curve = curve(byId.get(l.from), byId.get(l.to));
-        if (OVER.includes(l.verdict)) l.curve = l.curve.map((x, i) => (i % 2 ? x + BESIDE * (1 + OVER.indexOf(l.verdict)) : x));
-    };
-    list.forEach(bend);
+    bend(list, byId, nodes);
     let detail = null;
     return {
         nodes, links: list, byWeight: list.slice().sort((x, y) => rank(y) - rank(x) || y.count - x.count), byId, font,
         detail: () => (detail ??= linesOf(nodes, model.facts)),
-        /** A compartment goes elsewhere, and its links with it. */
+        /** A compartment goes elsewhere, its links with it, and others round it. */
         place: (node, x, y) => {
             Object.assign(node, { x, y });
-            list.filter((l) => l.from === node.id || l.to === node.id).forEach(bend);
+            bend(list, byId, nodes);
             detail = null;
         },
         stateOf: (name) => states.get(name) ?? "calm", bounds: boundsOf(nodes),
@@ -59,20 +55,18 @@ function boundsOf(nodes) {
     };
 }
 
-/** The camera that shows everything. */
-export function fit(bounds, width, height) {
-    const w = bounds.right - bounds.left, h = bounds.bottom - bounds.top, edge = 36;
-    const k = Math.min(1.6, Math.max(0.02, Math.min((width - 2 * edge) / w, (height - 2 * edge) / h)));
-    return { k, x: bounds.left - (width / k - w) / 2, y: bounds.top - (height / k - h) / 2 };
+/** The camera that shows everything above the lowest 'below' pixels. */
+export function fit(bounds, width, height, below = 0) {
+    const w = bounds.right - bounds.left, h = bounds.bottom - bounds.top, edge = 36, room = Math.max(height - below, 2 * edge + 1);
+    const k = Math.min(1.6, Math.max(0.02, Math.min((width - 2 * edge) / w, (room - 2 * edge) / h)));
+    return { k, x: bounds.left - (width / k - w) / 2, y: bounds.top - (room / k - h) / 2 };
 }
 
 /** Distance of a point from a curve, by a few of its points. */
-function distance([x1, y1, cx1, cy1, cx2, cy2, x2, y2], x, y) {
+function distance(c, x, y) {
     let best = Infinity;
     for (let i = 0; i <= 24; i++) {
-        const t = i / 24, u = 1 - t;
-        const px = u * u * u * x1 + 3 * u * u * t * cx1 + 3 * u * t * t * cx2 + t * t * t * x2;
-        const py = u * u * u * y1 + 3 * u * u * t * cy1 + 3 * u * t * t * cy2 + t * t * t * y2;
+        const [px, py] = pointOf(c, i / 24);
         best = Math.min(best, Math.hypot(px - x, py - y));
     }
     return best;

@@ -2,7 +2,7 @@
 import { drawScene, palette } from "./draw.js";
 import { fit, hit } from "./scene.js";
 
-const MARGIN = 0.35, STEP = 60, CLICK = 4, ZOOM_MAX = 8, ZOOM_MIN = 0.01;
+const MARGIN = 0.35, STEP = 60, CLICK = 4, ZOOM_MAX = 8, ZOOM_MIN = 0.01, LEGEND = 40;
 
 export class Stage {
     /** @param {HTMLElement} host @param {(what: any) => void} onPick
@@ -15,6 +15,7 @@ export class Stage {
         this.g = this.canvas.getContext("2d", { alpha: false });
         this.onPick = onPick;
         this.camera = { x: 0, y: 0, k: 1 };
+        this.moved = false; // By somebody: then the picture stays where it is when the window changes.
         this.drawn = null; // The camera of the picture that is there.
         this.scene = null;
         this.listen();
@@ -32,7 +33,6 @@ export class Stage {
     resize() {
         const { clientWidth: w, clientHeight: h } = this.host;
         if (!w || !h) return;
-        const grown = !this.width;
         Object.assign(this, { width: w, height: h, marginX: Math.round(w * MARGIN), marginY: Math.round(h * MARGIN),
             ratio: Math.min(2, devicePixelRatio || 1) });
         this.canvas.width = (w + 2 * this.marginX) * this.ratio;
@@ -40,7 +40,7 @@ export class Stage {
         this.canvas.style.width = `${w + 2 * this.marginX}px`;
         this.canvas.style.height = `${h + 2 * this.marginY}px`;
         this.drawn = null;
-        if (grown && this.scene) this.fit();
+        if (!this.moved) this.fit();
         this.ask();
     }
 
@@ -55,7 +55,8 @@ export class Stage {
 
     fit() {
         if (!this.width || !this.scene) return;
-        this.camera = fit(this.scene.bounds, this.width, this.height);
+        this.moved = false;
+        this.camera = fit(this.scene.bounds, this.width, this.height, LEGEND);
         this.ask();
     }
 
@@ -82,6 +83,7 @@ export class Stage {
     }
 
     pan(dx, dy) {
+        this.moved = true;
         this.camera.x -= dx / this.camera.k;
         this.camera.y -= dy / this.camera.k;
         this.ask();
@@ -89,6 +91,7 @@ export class Stage {
 
     /** Zooms by a factor around a point of the window. */
     zoom(factor, px = this.width / 2, py = this.height / 2) {
+        this.moved = true;
         const { camera } = this, k = Math.min(ZOOM_MAX, Math.max(ZOOM_MIN, camera.k * factor));
         camera.x += px / camera.k - px / k;
         camera.y += py / camera.k - py / k;
