@@ -4,7 +4,8 @@
     a ---port a--- | router | ---port b--- b        the work goes from a to b and back
 
 * none: the router forwards everything.
-* edge: our edge at both ports, each with a program of that many entries.
+* edge: our edge at both ports, each with a program of that many entries; flows are made into records
+  as the agent does, and none may be lost.
 * nft map: `ct state established accept`, then a verdict map of as many (address, port) elements, in
   the router's forward hook: stateful as the edge is, but it knows ports by address only - no MACs,
   no spoofing, nothing per guest.
@@ -191,7 +192,7 @@ class Rig:
 
     def _apply_edge(self, size):
         if not self.edge:
-            self.edge = Edge(self.lab)
+            self.edge = Edge(self.lab, "records")
             (self.lab["a"].cgroup / "cgroup.procs").write_text(str(self.edge.process.pid))
             for name in "ab":
                 self.edge.put(self.lab[name])
@@ -203,6 +204,12 @@ class Rig:
                 f"{LOAD}-client", size, file)
             self.edge.load(self.lab[name], file)
             file.unlink()
+
+    def check(self):
+        for port in self.edge.status().values() if self.edge else ():
+            lost = {name: n for name, n in port["counters"].items() if name.startswith("lost") and n}
+            if lost:
+                raise LabError(f"the edge lost events, so their cost was not measured: {lost}")
 
     def cpu_us(self):
         total = softirq_us()
@@ -226,6 +233,8 @@ def in_turn(rigs, what, rounds):
             value = rig.work(what)
             if n:  # The first is for warmth.
                 results[rig.kind].append(value)
+    for rig in rigs:
+        rig.check()
     return {kind: statistics.median(values) for kind, values in results.items()}
 
 

@@ -2,7 +2,7 @@
 /* edge_driver.c - the edge enforcer alone, driven by lines on standard input; for tests
  *
  *     edge_driver PIN_DIR [clsact] [flows=N] [port-flows=N] [half=N] [server=ADDRESS]
- *                         [guard=PATTERN] [bridge=NAME] [trunk=NAME]
+ *                         [guard=PATTERN] [bridge=NAME] [trunk=NAME] [records]
  *
  *     put INTERFACE MAC[,MAC] [open] [dhcp] [router] [reset|exception] [pair=INTERFACE]
  *         [learn]
@@ -10,7 +10,8 @@
  *     back INTERFACE          remove INTERFACE           trust ADDRESS white|grey|black
  *     status                  bye
  *
- * Each line is answered by one JSON line with "ok"; flows and notices are JSON lines too. */
+ * Each line is answered by one JSON line with "ok"; flows and notices are JSON lines too, but with
+ * 'records' flows are made into records as the agent does, and nobody is told. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +19,9 @@
 
 #include <jansson.h>
 
+#include "agent/enforce/report.h"
 #include "enforce/edge/edge.h"
+#include "sys/clock.h"
 #include "sys/loop.h"
 #include "sys/sealed.h"
 #include "wire/records.h"
@@ -29,6 +32,7 @@ struct driver {
     struct edge *edge;
     struct loop *loop;
     struct timer *timer;
+    struct report *report;
     char line[LINE_SIZE];
     size_t n;
     unsigned ticks;
@@ -42,11 +46,22 @@ static void say(json_t *j)
     json_decref(j);
 }
 
+static bool forget(void *arg, const struct ipc_flow *record)
+{
+    (void)arg;
+    (void)record;
+    return true;
+}
+
 static void on_flow(void *arg, const struct enforcer_flow *f)
 {
+    const struct driver *d = arg;
     char local[ADDRESS_TEXT_SIZE], remote[ADDRESS_TEXT_SIZE];
 
-    (void)arg;
+    if (d->report) {
+        report_add(d->report, f, clock_unix_ms());
+        return;
+    }
     say(json_pack("{s{ss ss ss ss ss ss si si sI sI sI sI}}", "flow", "endpoint", f->endpoint,
                   "direction", f->direction == DIRECTION_OUT ? "out" : "in", "verdict",
                   verdict_name(f->verdict), "layer", layer_name(f->layer), "local",
@@ -234,6 +249,8 @@ static void on_tick(void *user)
     (void)edge_drain(d->edge);
     if (++d->ticks % 2 == 0)
         edge_flush(d->edge);
+    if (d->report)
+        report_flush(d->report, clock_unix_ms());
     timer_start(d->timer, 500);
 }
 
@@ -248,6 +265,7 @@ static int run(struct driver *d)
     timer_start(d->timer, 500);
     loop_run(d->loop);
     timer_free(d->timer);
+    report_free(d->report);
     return 0;
 }
 
@@ -271,11 +289,11 @@ int main(int argc, char **argv)
                              .guarded = guarded,
                              .guarded_bridges = bridges,
                              .trunks = trunks};
-    struct enforcer_events events = {.flow = on_flow, .notice = on_notice};
     CLEANUP(buf_done) struct buf why = BUF_INIT;
     CLEANUP(edge_freep) struct edge *edge = NULL;
     CLEANUP(loop_freep) struct loop *loop = NULL;
     struct driver d = {.n = 0};
+    struct enforcer_events events = {.arg = &d, .flow = on_flow, .notice = on_notice};
     int r;
 
     for (int i = 2; i < argc; i++) {
@@ -292,6 +310,8 @@ int main(int argc, char **argv)
             bridges[o.n_guarded_bridges++] = argv[i] + 7;
         if (strncmp(argv[i], "trunk=", 6) == 0 && o.n_trunks < MAX_WORDS)
             trunks[o.n_trunks++] = argv[i] + 6;
+        if (strcmp(argv[i], "records") == 0)
+            d.report = report_new(forget, NULL);
         if (strcmp(argv[i], "detach") == 0) {
             r = edge_detach(argv[1], &why);
             (void)fprintf(stderr, "%s\n", buf_str(&why));
