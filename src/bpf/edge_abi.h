@@ -113,10 +113,10 @@ struct edge_reader {
 _Static_assert(sizeof(struct edge_reader) == 16, "no hidden padding");
 
 struct edge_flow {
-    struct bpf_timer timer; /* Sends the bytes now and then, and removes what is idle. */
-    __u64 active;           /* Under which it was judged. */
-    __u64 last_ns;          /* CLOCK_MONOTONIC, coarse. */
-    __u64 bytes[2];         /* By enum abi_direction. */
+    __u64 active;   /* Under which it was judged. */
+    __u64 last_ns;  /* CLOCK_MONOTONIC, coarse. */
+    __u64 due_ns;   /* Likewise: its place in the book (edge_end.h); 0: it has none. */
+    __u64 bytes[2]; /* By enum abi_direction. */
     __u64 packets[2];
     __u64 sent[2]; /* Of the bytes, reported. */
     __u32 identity;
@@ -130,16 +130,26 @@ struct edge_flow {
     __u8 layer;
     __u8 state;    /* enum edge_tcp_state */
     __u8 fins;     /* Bit 1 << direction: that end has sent its FIN. */
-    __u8 timed;    /* Its timer runs. */
     __u8 reads;    /* Its requests are read (struct edge_stream): the verdict asks for functions. */
     __u8 has_ends; /* The MACs below are of a packet: none was looked at wholly before. */
-    __u8 pad[2];
+    __u8 pad[3];
     /* At both ends, of the last packet that was looked at wholly; see pass_known(). */
     __u8 mac_local[6];
     __u8 mac_remote[6];
     __u32 pad2;
 };
-_Static_assert(sizeof(struct edge_flow) == 128, "no hidden padding");
+_Static_assert(sizeof(struct edge_flow) == 120, "no hidden padding");
+
+struct edge_due { /* A line of the book. */
+    __u64 due_ns;
+    struct edge_flow_key key;
+    __u32 pad;
+};
+_Static_assert(sizeof(struct edge_due) == 56, "no hidden padding");
+
+struct edge_clock {
+    struct bpf_timer timer;
+};
 
 enum { EDGE_MARKS = 8 }; /* Segments that wait for their acknowledgement, and the end before. */
 

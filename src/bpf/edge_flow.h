@@ -1,142 +1,17 @@
 /* SPDX-License-Identifier: (BSD-3-Clause OR GPL-2.0-only) */
-/* edge_flow.h - flows through a port: their state, their limits, their end
+/* edge_flow.h - flows through a port: their beginning, their state, their packets
  *
  * The first packet of a flow is judged, and its direction is the connection's; later packets find
  * the flow.  When the port's program or a trust has changed, the flow is judged again by its next
- * packet.  Each flow has a timer: it tells its bytes now and then, and removes what is idle, so the
- * table needs nobody in user space. */
+ * packet. */
 #pragma once
 
 #include "bpf/edge_again.h"
+#include "bpf/edge_end.h"
 #include "bpf/edge_frame.h"
 #include "bpf/edge_judge.h"
 
-#define TELL_NS (15 * SECOND_NS) /* How often a flow's timer looks. */
-#define SWEEP_NS (5 * SECOND_NS) /* How often a full table is swept, at most. */
-#define CLOCK_MONOTONIC 1
-
-enum { MAX_SYN_DATA = 65535, BUSY = 16 /* EBUSY */ };
-
-/* Idle times, as Linux' conntrack has them where it is strict. */
-static __always_inline __u64 idle_limit(const struct edge_flow *f, __u8 protocol)
-{
-    if (protocol == IPPROTO_TCP) {
-        switch (f->state) {
-        case EDGE_ESTABLISHED:
-            return 5 * 24 * 3600 * SECOND_NS;
-        case EDGE_HALF_CLOSED:
-            return 3600 * SECOND_NS;
-        case EDGE_CLOSED:
-            return 10 * SECOND_NS;
-        default:
-            return 60 * SECOND_NS;
-        }
-    }
-    if (protocol == IPPROTO_ICMP)
-        return 30 * SECOND_NS;
-    return f->kind == EDGE_WHOLE ? 180 * SECOND_NS : 60 * SECOND_NS;
-}
-
-/* ---- Limits ---------------------------------------------------------------------------------- */
-
-static __always_inline struct edge_use *use_of(__u32 number)
-{
-    return bpf_map_lookup_elem(&uses, &number);
-}
-
-static __always_inline int take_place(__u32 number)
-{
-    const struct edge_config *cfg = get_config();
-    struct edge_use *use = use_of(number);
-
-    if (!cfg || !use || use->half >= cfg->max_port_half || use->flows >= cfg->max_port_flows)
-        return -1;
-    __sync_fetch_and_add(&use->flows, 1);
-    __sync_fetch_and_add(&use->half, 1);
-    return 0;
-}
-
-/* A port that went away took its counts with it. */
-static __always_inline struct edge_use *use_in_epoch(__u32 number, __u32 epoch)
-{
-    const struct edge_port *port = get_port(number);
-
-    return port && port->epoch == epoch ? use_of(number) : NULL;
-}
-
-static __always_inline void give_place(__u32 number, __u32 epoch, __u32 kind)
-{
-    struct edge_use *use = use_in_epoch(number, epoch);
-
-    if (!use)
-        return;
-    __sync_fetch_and_add(&use->flows, -1);
-    if (kind == EDGE_HALF)
-        __sync_fetch_and_add(&use->half, -1);
-}
-
-static __always_inline void become_whole(__u32 number, struct edge_flow *f)
-{
-    struct edge_use *use;
-
-    if (__sync_val_compare_and_swap(&f->kind, EDGE_HALF, EDGE_WHOLE) != EDGE_HALF)
-        return;
-    use = use_in_epoch(number, f->epoch);
-    if (use)
-        __sync_fetch_and_add(&use->half, -1);
-}
-
-/* ---- The end of a flow ----------------------------------------------------------------------- */
-
-static __always_inline void report_bytes(const struct edge_flow_key *key, struct edge_flow *f,
-                                         __u64 now)
-{
-    struct edge_event *e;
-
-    if (f->bytes[ABI_OUT] == f->sent[ABI_OUT] && f->bytes[ABI_IN] == f->sent[ABI_IN])
-        return;
-    e = bpf_ringbuf_reserve(&edge_events, sizeof(*e), 0);
-    if (!e) {
-        count(key->port, EDGE_COUNT_LOST_CLOSE);
-        return;
-    }
-    __builtin_memset(e, 0, sizeof(*e));
-    e->kind = ABI_EVENT_CLOSE;
-    e->number = key->port;
-    e->time_ns = now;
-    e->active = f->active;
-    e->remote = key->remote;
-    e->local = key->local;
-    e->bytes[ABI_OUT] = f->bytes[ABI_OUT] - f->sent[ABI_OUT];
-    e->bytes[ABI_IN] = f->bytes[ABI_IN] - f->sent[ABI_IN];
-    e->identity = f->identity;
-    e->rule = f->rule;
-    e->port = f->port;
-    e->protocol = key->protocol;
-    e->direction = f->direction;
-    e->verdict = f->verdict;
-    e->layer = f->layer;
-    f->sent[ABI_OUT] += e->bytes[ABI_OUT];
-    f->sent[ABI_IN] += e->bytes[ABI_IN];
-    bpf_ringbuf_submit(e, lazily());
-}
-
-static int flow_timer(void *map, struct edge_flow_key *key, struct edge_flow *f)
-{
-    __u64 now = bpf_ktime_get_coarse_ns(), limit = idle_limit(f, key->protocol);
-
-    report_bytes(key, f, now);
-    if (now - f->last_ns >= limit) {
-        give_place(key->port, f->epoch, f->kind);
-        if (f->reads)
-            bpf_map_delete_elem(&edge_streams, key);
-        bpf_map_delete_elem(map, key);
-        return 0;
-    }
-    limit -= now - f->last_ns;
-    bpf_timer_start(&f->timer, limit < TELL_NS ? limit : TELL_NS, 0);
-    return 0;
-}
+enum { MAX_SYN_DATA = 65535 };
 
 /* ---- The beginning --------------------------------------------------------------------------- */
 
@@ -191,24 +66,12 @@ static __always_inline int key_reads(const struct scratch *s)
     return s->key.protocol == IPPROTO_TCP && (s->d.refine & ABI_REFINE_FUNCTION);
 }
 
-/* Memory for a timer is not always at hand (since Linux 6.18 it is asked for without waiting for
- * locks): the flow's next packet tries again, and a full table is swept. */
-static __always_inline void give_timer(struct edge_flow *f)
-{
-    int r = bpf_timer_init(&f->timer, &edge_flows, CLOCK_MONOTONIC);
-
-    if ((r && r != -BUSY) || bpf_timer_set_callback(&f->timer, flow_timer) ||
-        bpf_timer_start(&f->timer, TELL_NS, 0))
-        return;
-    f->timed = 1;
-}
-
 /* Puts the flow in the scratch into the table.  Returns an edge_reason. */
 __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
 {
     const struct edge_port *port = get_port(number);
     const struct scratch *s = get_scratch();
-    struct edge_flow first = {}, *f;
+    struct edge_flow first = {};
 
     if (!port || !s)
         return EDGE_NO_PORT;
@@ -228,41 +91,13 @@ __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
     first.state = s->key.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
     first.expect = expect;
     first.reads = key_reads(s);
+    book(&s->key, &first, first.last_ns);
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
         /* Perhaps another processor was faster with the same packet's twin. */
         return bpf_map_lookup_elem(&edge_flows, &s->key) ? EDGE_PASS : full(s->key.protocol);
     }
-    f = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (f)
-        give_timer(f);
     return EDGE_PASS;
-}
-
-static long remove_idle(void *map, struct edge_flow_key *key, struct edge_flow *f, __u64 *now)
-{
-    if (*now - f->last_ns >= idle_limit(f, key->protocol)) {
-        give_place(key->port, f->epoch, f->kind);
-        if (f->reads)
-            bpf_map_delete_elem(&edge_streams, key);
-        bpf_map_delete_elem(map, key);
-    }
-    return 0;
-}
-
-/* A flow was refused.  Some may be idle without a timer; looking at all of them takes milliseconds,
- * hence seldom. */
-__noinline int sweep_flows(void)
-{
-    __u64 now = bpf_ktime_get_coarse_ns(), *last;
-    __u32 zero = 0;
-
-    last = bpf_map_lookup_elem(&swept, &zero);
-    if (!last || now - *last < SWEEP_NS)
-        return 0;
-    *last = now;
-    bpf_for_each_map_elem(&edge_flows, remove_idle, &now, 0);
-    return 0;
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------- */
@@ -460,8 +295,8 @@ __noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 nu
     protocol = f->p.protocol;
     flow_key(&key, &f->p, number, direction);
     flow = bpf_map_lookup_elem(&edge_flows, &key);
-    if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->timed ||
-        now - flow->last_ns >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
+    if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->due_ns ||
+        idle_ns(flow, now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
         return NOT_KNOWN;
     if (protocol == IPPROTO_TCP && (flow->state != EDGE_ESTABLISHED || flow->reads))
         return NOT_KNOWN;
@@ -537,7 +372,7 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
     if (key_reads(s) && begin_stream(n.sequence + 1))
         return EDGE_FULL_TCP;
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (flow) { /* A new one with the ends of one that is over: its place and timer stay. */
+    if (flow) { /* A new one with the ends of one that is over: its place stays. */
         flow->active = s->d.active;
         flow->identity = s->d.identity;
         flow->rule = s->d.rule;
@@ -594,8 +429,8 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
         return EDGE_TCP_FLAGS;
     frame_key(&s->key, f, number, direction);
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (flow && now - flow->last_ns >= idle_limit(flow, f->p.protocol))
-        step = STEP_NEW; /* Over, though its timer has not come yet. */
+    if (flow && idle_ns(flow, now) >= idle_limit(flow, f->p.protocol))
+        step = STEP_NEW; /* Over, though nobody has looked yet. */
     if (!flow || step == STEP_NEW) {
         if (f->p.protocol == IPPROTO_TCP &&
             (f->p.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
@@ -608,8 +443,8 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
         judge_again(number);
     if (flow->verdict == ABI_DENY)
         return EDGE_DENIED;
-    if (!flow->timed)
-        give_timer(flow);
+    if (!flow->due_ns)
+        book(&s->key, flow, now);
     if (f->p.protocol == IPPROTO_TCP) {
         step = tcp_step(skb, flow, f, number, direction);
         if (step == STEP_NEW)

@@ -85,13 +85,27 @@ struct {
 } clients SEC(".maps");
 
 /* No LRU: a flood of new flows must not push out those that stand.  What does not fit is refused,
- * and idle flows remove themselves by their timers, agent or no agent. */
+ * and idle flows leave by the clock (edge_end.h), agent or no agent. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, MAX_FLOWS);
     __type(key, struct edge_flow_key);
     __type(value, struct edge_flow);
 } edge_flows SEC(".maps");
+
+/* Flows in the order in which they are looked at; as many as edge_flows has. */
+struct {
+    __uint(type, BPF_MAP_TYPE_QUEUE);
+    __uint(max_entries, MAX_FLOWS);
+    __type(value, struct edge_due);
+} dues SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct edge_clock);
+} edge_clock SEC(".maps");
 
 /* Of the flows whose requests are read; they come and go with them. */
 struct {

@@ -267,7 +267,8 @@ def test_flows_and_denials_are_told_with_their_rule_and_bytes(place):
     assert ended["bytes_out"] > 0 and ended["bytes_in"] > 0
 
 
-def test_a_flow_that_is_over_leaves_the_table_by_itself():
+@pytest.mark.parametrize("clock", ["nobody is there", "somebody stops the clock"])
+def test_a_flow_that_is_over_leaves_the_table_by_itself(clock):
     place = Place(RULES, flush="ab")
     try:
         place.bind("a")
@@ -275,11 +276,16 @@ def test_a_flow_that_is_over_leaves_the_table_by_itself():
         reset = ether(place) / IP(src="10.77.0.1", dst="10.77.0.2") / TCP(sport=4000, dport=7001, flags="R")
         place.send("a", "b", syn, reset)
         assert (place.edge.status("a")["flows"], place.edge.status("a")["half"]) == (1, 0)
-        place.edge.kill()  # Nobody in user space is needed.
         table = place.edge.pins / "map_edge_flows"
+        if clock == "nobody is there":
+            place.edge.kill()
+        else:
+            run("bpftool", "map", "update", "pinned", place.edge.pins / "map_edge_clock",
+                "key", *4 * ["0"], "value", *16 * ["0"])
         wait_for(lambda: not re.findall(r'"key"', run("bpftool", "-j", "map", "dump", "pinned",
                                                       table).stdout), 40, "the flow to leave")
-        place.edge.start()
+        if clock == "nobody is there":
+            place.edge.start()
         assert place.edge.status("a")["flows"] == 0
     finally:
         place.down()

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <linux/magic.h>
+#include <linux/pkt_cls.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -21,7 +22,10 @@
 #include "enforce/edge/internal.h"
 #include "enforce/edge/pair.h"
 
-enum { GUARD_EVERY = 10 }; /* Watches: seconds times two. */
+enum {
+    GUARD_EVERY = 10,  /* Watches: seconds times two. */
+    SHORTEST_TEST = 34 /* Ethernet and IPv4: shorter frames are not run. */
+};
 
 void edge_notice(struct edge *e, enum enforcer_notice kind, const char *format, ...)
 {
@@ -77,7 +81,8 @@ static int load(struct edge *e, struct buf *why)
     int r = 0;
 
     e->bpf = edge_bpf__open();
-    if (!e->bpf || bpf_map__set_max_entries(e->bpf->maps.edge_flows, e->options.max_flows) < 0)
+    if (!e->bpf || bpf_map__set_max_entries(e->bpf->maps.edge_flows, e->options.max_flows) < 0 ||
+        bpf_map__set_max_entries(e->bpf->maps.dues, e->options.max_flows) < 0)
         r = -errno;
     if (r == 0) {
         edge_learn_types(e);
@@ -111,6 +116,16 @@ static void quiet_libbpf(void)
         libbpf_set_print(no_output);
 }
 
+/* The clock that looks at the flows runs in the kernel, whoever wound it up. */
+static int start_clock(const struct edge *e)
+{
+    static const unsigned char frame[SHORTEST_TEST] = {0};
+    LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = frame, .data_size_in = sizeof(frame));
+    int r = bpf_prog_test_run_opts(bpf_program__fd(e->bpf->progs.start_clock), &run);
+
+    return r < 0 ? -errno : run.retval == (uint32_t)TC_ACT_UNSPEC ? 0 : -ENOMEM;
+}
+
 int edge_store_port(struct edge *e, uint32_t number)
 {
     return bpf_map_update_elem(bpf_map__fd(e->bpf->maps.ports), &number, &e->ports[number].kernel,
@@ -127,6 +142,15 @@ int edge_store_config(struct edge *e)
                    0
                ? -errno
                : 0;
+}
+
+static int wind_up(const struct edge *e, struct buf *why)
+{
+    int r = start_clock(e);
+
+    if (r < 0)
+        buf_printf(why, "cannot start the clock of the flows: %s", strerror(-r));
+    return r;
 }
 
 /* Ports as the former agent left them: they go on, whether or not somebody asks for them. */
@@ -209,6 +233,8 @@ int edge_new(const struct edge_options *options, const struct enforcer_events *e
         r = check_place(e->pin_dir, why);
     if (r == 0)
         r = load(e, why);
+    if (r == 0)
+        r = wind_up(e, why);
     if (r == 0)
         r = events_open(e, why);
     if (r == 0)
@@ -417,8 +443,10 @@ void edge_watch(struct edge *e)
         attach_verify(e, number);
     }
     attach_refresh(e);
-    if (++e->n_watches % GUARD_EVERY == 0)
+    if (++e->n_watches % GUARD_EVERY == 0) {
         guard_verify(e);
+        (void)start_clock(e); /* Whoever edits its map stops it. */
+    }
 }
 
 static struct edge_port_status status_of(const struct edge *e, uint32_t number)

@@ -17,7 +17,7 @@
  * ===========
  * Nothing is unpinned or detached when the agent ends.  A new one takes maps, ports, programs and
  * flows over as they are, by the ports' names; programs on links are replaced in place.  Flows end
- * by timers in the kernel, so a dead agent does not fill the table.
+ * by a clock in the kernel, so a dead agent does not fill the table.
  *
  * Slots: as host.h, for each port by itself.
  *

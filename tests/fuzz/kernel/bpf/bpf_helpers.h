@@ -148,6 +148,10 @@ SHIM long bpf_map_delete_elem(const void *map, const void *key)
 /* Nothing is idle here: time does not pass between a look at a flow and the sweep. */
 #define bpf_for_each_map_elem(map, callback, context, flags)                                       \
     ((void)(map), (void)(callback), (void)(context), 0L)
+#define bpf_loop(n, callback, context, flags) ((void)(callback), (void)(context), 0L)
+#define bpf_map_push_elem(map, value, flags) ((void)(map), (void)(value), 0L)
+#define bpf_map_peek_elem(map, value) ((void)(map), memset(value, 0, sizeof(*(value))), -2L)
+#define bpf_map_pop_elem(map, value) bpf_map_peek_elem(map, value)
 #define bpf_timer_init(timer, map, flags) ((void)(timer), 0)
 #define bpf_timer_set_callback(timer, callback) ((void)(callback), 0)
 #define bpf_timer_start(timer, ns, flags) ((void)(timer), (void)(ns), 0)
