@@ -73,6 +73,8 @@ static __always_inline __u32 examine(struct __sk_buff *skb, __u32 number, __u32 
     if (f.type != ETH_P_ARP && !(flags & EDGE_PORT_LEARN)) { /* What is leased ends by itself. */
         int known = pass_known(skb, &f, number, direction);
 
+        if (known == KNOWN_ENDS)
+            return pass_flow(skb, &f, number, direction);
         if (known != NOT_KNOWN)
             return known;
     }

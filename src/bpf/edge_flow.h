@@ -66,14 +66,42 @@ static __always_inline int key_reads(const struct scratch *s)
     return s->key.protocol == IPPROTO_TCP && (s->d.refine & ABI_REFINE_FUNCTION);
 }
 
+/* Zeroes are no MAC that was seen, though a stranger may send from it. */
+static __always_inline int same_ends(const struct edge_flow *flow, const struct frame *f,
+                                     __u32 direction)
+{
+    if (!flow->has_ends)
+        return 0;
+    return direction == ABI_OUT
+               ? same_mac(flow->mac_local, f->mac_from) && same_mac(flow->mac_remote, f->mac_to)
+               : same_mac(flow->mac_local, f->mac_to) && same_mac(flow->mac_remote, f->mac_from);
+}
+
+static __always_inline void keep_ends(struct edge_flow *flow, const struct frame *f,
+                                      __u32 direction)
+{
+    __builtin_memcpy(flow->mac_local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
+    __builtin_memcpy(flow->mac_remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
+    flow->has_ends = 1;
+}
+
+/* Whatever was there is another flow's.  A SYN was looked at wholly: its answer needs no more. */
+static __always_inline void begin_ends(struct edge_flow *flow, const struct frame *f,
+                                       __u32 direction)
+{
+    flow->has_ends = 0;
+    if (f->p.protocol == IPPROTO_TCP && !is_group_mac(f->mac_to))
+        keep_ends(flow, f, direction);
+}
+
 /* Puts the flow in the scratch into the table.  Returns an edge_reason. */
-__noinline int add_flow(__u32 number, __u32 len, __u32 expect)
+__noinline int add_flow(const struct frame *f, __u32 number, __u32 len)
 {
     const struct edge_port *port = get_port(number);
     const struct scratch *s = get_scratch();
     struct edge_flow first = {};
 
-    if (!port || !s)
+    if (!f || !port || !s)
         return EDGE_NO_PORT;
     if (take_place(number))
         return full(s->key.protocol);
@@ -89,8 +117,9 @@ __noinline int add_flow(__u32 number, __u32 len, __u32 expect)
     first.verdict = s->d.verdict;
     first.layer = s->d.layer;
     first.state = s->key.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
-    first.expect = expect;
+    first.expect = f->tcp.sequence + 1;
     first.reads = key_reads(s);
+    begin_ends(&first, f, s->c.direction);
     book(&s->key, &first, first.last_ns);
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
@@ -111,22 +140,6 @@ static __always_inline int flags_are_sane(__u8 flags)
     if (flags & TCP_RST)
         return !(flags & TCP_FIN);
     return flags & TCP_ACK;
-}
-
-struct tcp_numbers {
-    __u32 sequence, acknowledged;
-};
-
-static __always_inline int read_numbers(struct __sk_buff *skb, const struct packet *p,
-                                        struct tcp_numbers *n)
-{
-    __be32 words[2];
-
-    if (bpf_skb_load_bytes(skb, p->transport + 4, words, sizeof(words)))
-        return -1;
-    n->sequence = bpf_ntohl(words[0]);
-    n->acknowledged = bpf_ntohl(words[1]);
-    return 0;
 }
 
 /* Does this segment answer the SYN before it?  Data may have gone with the SYN (RFC 7413). */
@@ -151,21 +164,17 @@ static __always_inline int agree(const struct edge_flow *flow, const struct tcp_
 }
 
 /* Until the handshake is over, somebody who cannot see the answers must not finish it. */
-static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_flow *flow,
-                                            const struct frame *f, __u32 number, int is_client)
+static __always_inline __u32 handshake_step(struct edge_flow *flow, const struct frame *f,
+                                            __u32 number, int is_client)
 {
-    struct tcp_numbers n;
-
-    if (read_numbers(skb, &f->p, &n))
-        return EDGE_MALFORMED;
     if (flow->state == EDGE_SYN_SENT) {
         if (is_client)
             return EDGE_STRAY_TCP;
         if (f->p.tcp_flags & TCP_SYN) {
-            if (!answers(flow, &n) || !agree(flow, &n))
+            if (!answers(flow, &f->tcp) || !agree(flow, &f->tcp))
                 return EDGE_STRAY_TCP;
             flow->state = EDGE_SYN_RECEIVED;
-            flow->expect = n.sequence + 1;
+            flow->expect = f->tcp.sequence + 1;
         } else if (f->size > f->tcp_header) {
             return EDGE_STRAY_TCP; /* Without data it challenges a SYN (RFC 5961). */
         }
@@ -173,7 +182,7 @@ static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_f
     }
     if (!is_client || f->p.tcp_flags & TCP_SYN)
         return EDGE_PASS;
-    if (!answers(flow, &n))
+    if (!answers(flow, &f->tcp))
         return EDGE_STRAY_TCP;
     flow->state = EDGE_ESTABLISHED;
     become_whole(number, flow);
@@ -182,16 +191,12 @@ static __always_inline __u32 handshake_step(struct __sk_buff *skb, struct edge_f
 
 /* Where a stream is read, nothing but the first SYN says where it begins.  Another one begins
  * another connection; the same one may come again until it is answered, and is late afterwards. */
-static __always_inline __u32 syn_of_read(struct __sk_buff *skb, const struct edge_flow *flow,
-                                         const struct frame *f)
+static __always_inline __u32 syn_of_read(const struct edge_flow *flow, const struct frame *f)
 {
     const struct scratch *s = get_scratch();
     const struct edge_stream *t = s ? get_stream(s) : NULL;
-    struct tcp_numbers n;
 
-    if (read_numbers(skb, &f->p, &n))
-        return EDGE_MALFORMED;
-    if (!t || n.sequence + 1 != t->begun)
+    if (!t || f->tcp.sequence + 1 != t->begun)
         return STEP_NEW;
     if (flow->state == EDGE_SYN_SENT || flow->state == EDGE_SYN_RECEIVED)
         return EDGE_PASS;
@@ -200,30 +205,28 @@ static __always_inline __u32 syn_of_read(struct __sk_buff *skb, const struct edg
 
 /* One segment of a known connection.  Returns an edge_reason, STEP_NEW when it begins another one,
  * or STEP_OTHER_WAY for a SYN against the connection's direction. */
-static __always_inline __u32 tcp_step(struct __sk_buff *skb, struct edge_flow *flow,
-                                      const struct frame *f, __u32 number, __u32 direction)
+static __always_inline __u32 tcp_step(struct edge_flow *flow, const struct frame *f, __u32 number,
+                                      __u32 direction)
 {
     int is_client = direction == flow->direction;
     __u8 flags = f->p.tcp_flags;
     int is_syn = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-    struct tcp_numbers n;
 
     if (flow->state == EDGE_CLOSED)
         return is_syn ? STEP_NEW : EDGE_PASS;
     if (is_syn && is_client && flow->reads)
-        return syn_of_read(skb, flow, f);
+        return syn_of_read(flow, f);
     if (is_syn)
         return is_client ? EDGE_PASS : STEP_OTHER_WAY;
     if (flags & TCP_RST) {
-        if (flow->state == EDGE_SYN_SENT && !is_client &&
-            (read_numbers(skb, &f->p, &n) || !answers(flow, &n)))
+        if (flow->state == EDGE_SYN_SENT && !is_client && !answers(flow, &f->tcp))
             return EDGE_STRAY_TCP;
         flow->state = EDGE_CLOSED;
         become_whole(number, flow);
         return EDGE_PASS;
     }
     if (flow->state == EDGE_SYN_SENT || flow->state == EDGE_SYN_RECEIVED) {
-        __u32 reason = handshake_step(skb, flow, f, number, is_client);
+        __u32 reason = handshake_step(flow, f, number, is_client);
 
         if (reason != EDGE_PASS)
             return reason;
@@ -247,40 +250,28 @@ static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, _
     flow->packets[direction & 1]++;
 }
 
-/* Zeroes are no MAC that was seen, though a stranger may send from it. */
-static __always_inline int same_ends(const struct edge_flow *flow, const struct frame *f,
-                                     __u32 direction)
-{
-    if (!flow->has_ends)
-        return 0;
-    return direction == ABI_OUT
-               ? same_mac(flow->mac_local, f->mac_from) && same_mac(flow->mac_remote, f->mac_to)
-               : same_mac(flow->mac_local, f->mac_to) && same_mac(flow->mac_remote, f->mac_from);
-}
-
-static __always_inline void keep_ends(struct edge_flow *flow, const struct frame *f,
-                                      __u32 direction)
-{
-    __builtin_memcpy(flow->mac_local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
-    __builtin_memcpy(flow->mac_remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
-    flow->has_ends = 1;
-}
-
-/* Segments that move state, and what may be DHCP, are looked at in any case. */
+/* What may be DHCP is looked at in any case. */
 static __always_inline int is_plain(const struct packet *p)
 {
-    if (p->protocol == IPPROTO_TCP)
-        return (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
-    return p->protocol == IPPROTO_UDP && p->source_port != DHCP4_SERVER &&
-           p->source_port != DHCP4_CLIENT && p->source_port != DHCP6_SERVER &&
-           p->source_port != DHCP6_CLIENT;
+    return p->protocol == IPPROTO_TCP ||
+           (p->protocol == IPPROTO_UDP && p->source_port != DHCP4_SERVER &&
+            p->source_port != DHCP4_CLIENT && p->source_port != DHCP6_SERVER &&
+            p->source_port != DHCP6_CLIENT);
 }
 
-enum { NOT_KNOWN = -1 };
+/* A segment that changes nothing but its flow's counts. */
+static __always_inline int moves_nothing(const struct edge_flow *flow, const struct packet *p)
+{
+    return flow->state == EDGE_ESTABLISHED && !flow->reads &&
+           (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+enum { NOT_KNOWN = -1, KNOWN_ENDS = -2 };
 
 /* The common case: a packet like one before it, which was looked at wholly - same ends, MACs too,
  * of a flow that passes - while neither the port's program nor its binding has changed, for these
- * change 'active'.  MACs and addresses need no look then.  Measured in docs/performance.md. */
+ * change 'active'.  MACs and addresses need no look then; KNOWN_ENDS: its flow does.  Measured in
+ * docs/performance.md. */
 __noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 number,
                           __u32 direction)
 {
@@ -298,8 +289,8 @@ __noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 nu
     if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->due_ns ||
         idle_ns(flow, now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
         return NOT_KNOWN;
-    if (protocol == IPPROTO_TCP && (flow->state != EDGE_ESTABLISHED || flow->reads))
-        return NOT_KNOWN;
+    if (protocol == IPPROTO_TCP && !moves_nothing(flow, &f->p))
+        return KNOWN_ENDS;
     if (protocol == IPPROTO_UDP && direction != flow->direction)
         become_whole(number, flow);
     add_bytes(flow, direction, skb->len, now);
@@ -330,6 +321,8 @@ __noinline int judge_again(__u32 number)
     flow->layer = s->d.layer;
     flow->rule = s->d.rule;
     flow->identity = s->d.identity;
+    flow->has_ends = 0; /* Of the packet that comes now, perhaps only an error about the flow, they
+                         * need not be; and others may be the port's. */
     if (s->d.verdict == ABI_DENY) {
         if (before != ABI_DENY)
             count(number, EDGE_COUNT_CUT);
@@ -354,14 +347,11 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
                           __u32 direction)
 {
     struct scratch *s = get_scratch();
-    struct tcp_numbers n = {};
     struct edge_flow *flow;
     int reason;
 
     if (!f || !s)
         return EDGE_NO_PORT;
-    if (f->p.protocol == IPPROTO_TCP && read_numbers(skb, &f->p, &n))
-        return EDGE_MALFORMED;
     ask(s, f, number, direction);
     if (s->d.verdict == ABI_DENY) {
         report_denial(number);
@@ -369,7 +359,7 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
     }
     if (key_reads(s) && f->size > f->tcp_header)
         return EDGE_REQUEST; /* No data before the handshake where it has to be read. */
-    if (key_reads(s) && begin_stream(n.sequence + 1))
+    if (key_reads(s) && begin_stream(f->tcp.sequence + 1))
         return EDGE_FULL_TCP;
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
     if (flow) { /* A new one with the ends of one that is over: its place stays. */
@@ -382,11 +372,12 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         flow->layer = s->d.layer;
         flow->fins = 0;
         flow->state = f->p.protocol == IPPROTO_TCP ? EDGE_SYN_SENT : EDGE_NO_TCP;
-        flow->expect = n.sequence + 1;
+        flow->expect = f->tcp.sequence + 1;
         flow->reads = key_reads(s);
+        begin_ends(flow, f, direction);
         add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
     } else {
-        reason = add_flow(number, skb->len, n.sequence + 1);
+        reason = add_flow(f, number, skb->len);
         if (reason != EDGE_PASS) {
             if (key_reads(s))
                 bpf_map_delete_elem(&edge_streams, &s->key);
@@ -446,7 +437,7 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
     if (!flow->due_ns)
         book(&s->key, flow, now);
     if (f->p.protocol == IPPROTO_TCP) {
-        step = tcp_step(skb, flow, f, number, direction);
+        step = tcp_step(flow, f, number, direction);
         if (step == STEP_NEW)
             return begin_flow(skb, f, number, direction);
         if (step == STEP_OTHER_WAY) {

@@ -6,6 +6,8 @@
  * that do not agree, transport headers in pieces. */
 #pragma once
 
+#include <linux/udp.h>
+
 #include "bpf/edge_maps.h"
 #include "bpf/packet.h"
 
@@ -21,8 +23,13 @@ enum {
     ND_HOPS = 255, /* RFC 4861: from this link, since every router takes one away. */
 };
 
+struct tcp_numbers {
+    __u32 sequence, acknowledged;
+};
+
 struct frame {
     struct packet p;
+    struct tcp_numbers tcp;
     __u32 id;    /* Of the datagram, when it comes in pieces. */
     __u32 begin; /* Where this piece begins in it. */
     __u32 piece; /* And its bytes. */
@@ -70,15 +77,25 @@ static __always_inline int is_control_mac(const __u8 m[6])
     return !m[1] && m[2] == 0x0c && m[3] == 0xcc && m[4] == 0xcc && (m[5] & 0xfe) == 0xcc;
 }
 
-static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *f)
-{
+/* Where every frame begins, read at once: each reading costs more than what is done with it. */
+struct beginning {
+    __u8 pad[2]; /* So that the IP header is aligned. */
     struct ethhdr eth;
+    struct iphdr ip; /* Of IPv4; zeroes where the frame is too short for one. */
+};
+_Static_assert(sizeof(struct beginning) == 36, "no hidden padding");
 
-    if (bpf_skb_load_bytes(skb, 0, &eth, sizeof(eth)))
-        return EDGE_MALFORMED;
-    __builtin_memcpy(f->mac_to, eth.h_dest, 6);
-    __builtin_memcpy(f->mac_from, eth.h_source, 6);
-    f->type = bpf_ntohs(eth.h_proto);
+static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *f,
+                                           struct beginning *b)
+{
+    if (bpf_skb_load_bytes(skb, 0, &b->eth, sizeof(b->eth) + sizeof(b->ip))) {
+        __builtin_memset(&b->ip, 0, sizeof(b->ip));
+        if (bpf_skb_load_bytes(skb, 0, &b->eth, sizeof(b->eth)))
+            return EDGE_MALFORMED;
+    }
+    __builtin_memcpy(f->mac_to, b->eth.h_dest, 6);
+    __builtin_memcpy(f->mac_from, b->eth.h_source, 6);
+    f->type = bpf_ntohs(b->eth.h_proto);
     if (skb->vlan_present || f->type == ETH_P_8021Q || f->type == ETH_P_8021AD)
         return EDGE_VLAN;
     if (is_control_mac(f->mac_to) || f->type == ETH_TYPE_LLDP || f->type == ETH_P_PAE)
@@ -88,30 +105,30 @@ static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *
     return EDGE_PASS;
 }
 
-static __always_inline __u32 edge_read_v4(struct __sk_buff *skb, struct frame *f)
+static __always_inline __u32 edge_read_v4(const struct __sk_buff *skb, struct frame *f,
+                                          const struct iphdr *ip)
 {
     struct packet *p = &f->p;
-    struct iphdr ip;
     __u32 header, total;
     __u16 at;
 
-    if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.version != 4 || ip.ihl < 5)
+    if (ip->version != 4 || ip->ihl < 5)
         return EDGE_MALFORMED;
-    header = ip.ihl * 4;
-    total = bpf_ntohs(ip.tot_len);
-    at = bpf_ntohs(ip.frag_off);
+    header = ip->ihl * 4;
+    total = bpf_ntohs(ip->tot_len);
+    at = bpf_ntohs(ip->frag_off);
     if (total < header || total + ETH_HLEN > skb->len || (at & IP_RESERVED_FLAG))
         return EDGE_MALFORMED;
-    map_v4(&p->source, ip.saddr);
-    map_v4(&p->destination, ip.daddr);
+    map_v4(&p->source, ip->saddr);
+    map_v4(&p->destination, ip->daddr);
     /* Options can route around the destination that we judge; IGMP alone needs one. */
-    if (ip.ihl > 5 && (ip.protocol != IPPROTO_IGMP || !stays_on_link(p)))
+    if (ip->ihl > 5 && (ip->protocol != IPPROTO_IGMP || !stays_on_link(p)))
         return EDGE_OPTIONS;
-    p->protocol = ip.protocol;
+    p->protocol = ip->protocol;
     p->transport = ETH_HLEN + header;
     f->size = f->piece = total - header;
-    f->hops = ip.ttl;
-    f->id = bpf_ntohs(ip.id);
+    f->hops = ip->ttl;
+    f->id = bpf_ntohs(ip->id);
     f->begin = (at & FRAGMENT_OFFSET) * 8;
     f->more = (at & IP_MORE_FRAGMENTS) != 0;
     return EDGE_PASS;
@@ -202,47 +219,91 @@ static __always_inline int encapsulates(__u8 protocol)
     }
 }
 
+struct tcp_beginning { /* RFC 9293 section 3.1 */
+    __be16 source, destination;
+    __be32 sequence, acknowledged;
+    __u8 header, flags;
+    __be16 window;
+};
+
+struct icmp_beginning { /* Of an echo; RFC 792 */
+    __u8 type, code;
+    __be16 sum, id, sequence;
+};
+
+static __always_inline __u32 edge_read_tcp(struct __sk_buff *skb, struct frame *f, __u32 cut)
+{
+    struct tcp_beginning h;
+
+    if (f->size < TCP_HEADER || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+        return cut;
+    f->tcp_header = (h.header >> 4) * 4;
+    if (f->tcp_header < TCP_HEADER)
+        return EDGE_MALFORMED;
+    if (f->size < f->tcp_header)
+        return cut;
+    f->p.source_port = bpf_ntohs(h.source);
+    f->p.destination_port = bpf_ntohs(h.destination);
+    f->p.tcp_flags = h.flags;
+    f->tcp.sequence = bpf_ntohl(h.sequence);
+    f->tcp.acknowledged = bpf_ntohl(h.acknowledged);
+    return EDGE_PASS;
+}
+
+static __always_inline __u32 edge_read_udp(struct __sk_buff *skb, struct frame *f, __u32 cut)
+{
+    struct udphdr h;
+
+    if (f->size < sizeof(h) || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+        return cut;
+    if (bpf_ntohs(h.len) < sizeof(h) || (!f->more && bpf_ntohs(h.len) > f->size))
+        return EDGE_MALFORMED;
+    f->p.source_port = bpf_ntohs(h.source);
+    f->p.destination_port = bpf_ntohs(h.dest);
+    return EDGE_PASS;
+}
+
+static __always_inline __u32 edge_read_icmp(struct __sk_buff *skb, struct frame *f, __u32 cut)
+{
+    struct icmp_beginning h;
+
+    if (f->size < sizeof(h) || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+        return cut;
+    f->icmp_type = h.type;
+    classify_icmp(&f->p, h.type);
+    f->p.icmp_id = h.id;
+    return EDGE_PASS;
+}
+
 static __always_inline __u32 edge_read_transport(struct __sk_buff *skb, struct frame *f)
 {
     __u32 cut = f->more ? EDGE_TINY : EDGE_MALFORMED;
-    struct packet *p = &f->p;
-    __be16 udp_size;
-    __u8 header;
 
-    if (p->protocol == IPPROTO_TCP) {
-        if (f->size < TCP_HEADER || bpf_skb_load_bytes(skb, p->transport + 12, &header, 1))
-            return cut;
-        f->tcp_header = (header >> 4) * 4;
-        if (f->tcp_header < TCP_HEADER)
-            return EDGE_MALFORMED;
-        if (f->size < f->tcp_header)
-            return cut;
-    } else if (p->protocol == IPPROTO_UDP) {
-        if (f->size < UDP_HEADER || bpf_skb_load_bytes(skb, p->transport + 4, &udp_size, 2))
-            return cut;
-        if (bpf_ntohs(udp_size) < UDP_HEADER || (!f->more && bpf_ntohs(udp_size) > f->size))
-            return EDGE_MALFORMED;
-    } else if (p->protocol == IPPROTO_ICMP) {
-        if (f->size < ICMP_HEADER || bpf_skb_load_bytes(skb, p->transport, &f->icmp_type, 1))
-            return cut;
-    } else {
+    switch (f->p.protocol) {
+    case IPPROTO_TCP:
+        return edge_read_tcp(skb, f, cut);
+    case IPPROTO_UDP:
+        return edge_read_udp(skb, f, cut);
+    case IPPROTO_ICMP:
+        return edge_read_icmp(skb, f, cut);
+    default:
         return EDGE_PASS;
     }
-    return read_transport(skb, p) ? EDGE_MALFORMED : EDGE_PASS;
 }
 
 /* Reads a frame as far as its ports.  Returns an edge_reason. */
 __noinline int read_frame(struct __sk_buff *skb, struct frame *f)
 {
+    struct beginning b;
     __u32 reason;
 
     if (!f)
         return EDGE_MALFORMED;
     __builtin_memset(f, 0, sizeof(*f));
-    reason = read_ethernet(skb, f);
+    reason = read_ethernet(skb, f, &b);
     if (reason != EDGE_PASS || f->type == ETH_P_ARP)
         return reason;
-    reason = f->type == ETH_P_IPV6 ? edge_read_v6(skb, f) : edge_read_v4(skb, f);
+    reason = f->type == ETH_P_IPV6 ? edge_read_v6(skb, f) : edge_read_v4(skb, f, &b.ip);
     if (reason != EDGE_PASS)
         return reason;
     if (f->more && (f->piece & 7 || !f->piece))

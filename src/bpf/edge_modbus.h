@@ -145,16 +145,15 @@ static __always_inline void end_stream(struct edge_stream *t, const struct edge_
 }
 
 /* The server's side: what it has received and sent. */
-static __always_inline void read_answers(struct edge_stream *t, const struct frame *f,
-                                         const struct tcp_numbers *n)
+static __always_inline void read_answers(struct edge_stream *t, const struct frame *f)
 {
-    __u32 end = n->sequence + f->size - f->tcp_header;
+    __u32 end = f->tcp.sequence + f->size - f->tcp_header;
 
     if (f->p.tcp_flags & TCP_SYN)
         t->answered = end + 1;
     else if (!(f->p.tcp_flags & TCP_RST) && (__s32)(end - t->answered) > 0)
         t->answered = end;
-    acknowledge(t, n->acknowledged);
+    acknowledge(t, f->tcp.acknowledged);
 }
 
 /* The data of one segment, 'begin' to 'end': first what has passed before, then what is new. */
@@ -195,15 +194,12 @@ __noinline int read_stream(struct __sk_buff *skb, const struct frame *f, __u32 n
     struct scratch *s = get_scratch();
     const struct edge_flow *flow = s ? bpf_map_lookup_elem(&edge_flows, &s->key) : NULL;
     struct edge_stream *t = s ? get_stream(s) : NULL;
-    struct tcp_numbers n;
     __u32 size, reason;
 
     if (!f || !flow || !t)
         return EDGE_STRAY_TCP;
-    if (read_numbers(skb, &f->p, &n))
-        return EDGE_MALFORMED;
     if (direction != flow->direction) {
-        read_answers(t, f, &n);
+        read_answers(t, f);
         return EDGE_PASS;
     }
     if (f->more)
@@ -215,11 +211,11 @@ __noinline int read_stream(struct __sk_buff *skb, const struct frame *f, __u32 n
         return EDGE_REQUEST; /* Servers may take the urgent byte out of the stream. */
     if (!t->agreed)
         return EDGE_STRAY_TCP;
-    if ((__s32)(n.sequence + size - t->acknowledged) <= 0)
+    if ((__s32)(f->tcp.sequence + size - t->acknowledged) <= 0)
         return EDGE_PASS; /* The server has it already. */
     if (t->over)
         return EDGE_REQUEST;
-    if (flow->state == EDGE_CLOSED && (__s32)(n.sequence + size - t->reader.sequence) > 0)
+    if (flow->state == EDGE_CLOSED && (__s32)(f->tcp.sequence + size - t->reader.sequence) > 0)
         return EDGE_STRAY_TCP; /* What came before may come again, but nothing new. */
     if (take_stream(t))
         return EDGE_REQUEST;
@@ -227,7 +223,7 @@ __noinline int read_stream(struct __sk_buff *skb, const struct frame *f, __u32 n
     s->c.port = flow->port;
     s->c.protocol = IPPROTO_TCP;
     s->c.direction = flow->direction;
-    reason = read_data(skb, t, f, number, n.sequence, n.sequence + size);
+    reason = read_data(skb, t, f, number, f->tcp.sequence, f->tcp.sequence + size);
     give_stream(t);
     return reason;
 }

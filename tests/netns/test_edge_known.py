@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packets of known flows are looked at less (pass_known() of edge_flow.h): what that must not excuse."""
+import json
+
 import pytest
 from edge_place import Place, ether, udp
 from frames import has
-from labkit.system import wait_for
+from labkit.system import run, wait_for
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.packet import Raw
 
+LAST_NS_AT = 8  # struct edge_flow
 RULES = """
 services: {one: [udp/7001, tcp/7001]}
 allow:
@@ -116,6 +119,60 @@ def test_segments_that_move_no_state_still_count_for_the_connection(place):
     assert passes(place, "a", "b", out / TCP(sport=5000, dport=7001, flags="S", seq=7000))
     assert dropped(place, "stray_tcp", "b", "b", "a",
                    into / TCP(sport=7001, dport=5000, flags="A", seq=901, ack=101) / Raw(b"old"))
+
+
+def segment(p, source, flags, seq, ack, **fields):
+    a, b = p.a.address(), p.b.address()
+    if source == "a":
+        return ether(p, **fields) / IP(src=a, dst=b) / TCP(sport=6000, dport=7001, flags=flags, seq=seq, ack=ack)
+    return ether(p, **{"src": p.mac["b"], "dst": p.mac["a"], **fields}) / IP(src=b, dst=a) / \
+        TCP(sport=7001, dport=6000, flags=flags, seq=seq, ack=ack)
+
+
+def establish(p):
+    assert passes(p, "a", "b", segment(p, "a", "S", 100, 0))
+    assert passes(p, "b", "a", segment(p, "b", "SA", 900, 101))
+    for _ in range(2):
+        assert passes(p, "a", "b", segment(p, "a", "A", 101, 901))
+        assert passes(p, "b", "a", segment(p, "b", "A", 901, 101))
+
+
+@pytest.mark.parametrize("flags", ["A", "FA", "R"])
+def test_segments_that_move_the_state_of_a_known_flow_need_its_macs_too(place, flags):
+    establish(place)
+    assert dropped(place, "mac_spoof", "a", "a", "b", segment(place, "a", flags, 101, 901, src=STRANGER))
+    assert dropped(place, "mac_spoof", "b", "b", "a", segment(place, "b", flags, 901, 101, src=STRANGER))
+    assert passes(place, "a", "b", segment(place, "a", flags, 101, 901))
+
+
+def test_a_handshake_is_answered_with_the_macs_that_it_began_with(place):
+    assert passes(place, "a", "b", segment(place, "a", "S", 100, 0))
+    assert dropped(place, "mac_spoof", "b", "b", "a", segment(place, "b", "SA", 900, 101, src=STRANGER))
+    assert passes(place, "b", "a", segment(place, "b", "SA", 900, 101))
+
+
+def test_a_packet_that_is_refused_makes_the_former_mac_no_longer_the_ports(place):
+    """The port's MAC changes; what comes from the new one judges the flow anew, and is no segment of it."""
+    establish(place)
+    place.edge.command("put", "b", STRANGER)
+    for reason, frame in (("stray_tcp", segment(place, "b", "S", 901, 0, src=STRANGER)),
+                          ("mac_spoof", segment(place, "b", "A", 901, 101))):
+        before = place.edge.counters("b")[reason]
+        place.wires["b"].send(frame)  # Without a fence, which would come from the former MAC.
+        wait_for(lambda r=reason, n=before: place.edge.counters("b")[r] == n + 1, 5, f"{reason} to be counted")
+
+
+def test_a_packet_that_another_processor_overtook_is_still_of_its_flow(place):
+    """The flow's last packet has a later time than this one's."""
+    establish(place)
+    table = place.edge.pins / "map_edge_flows"
+    for flow in json.loads(run("bpftool", "-j", "map", "dump", "pinned", table).stdout):
+        value = [int(x, 16) for x in flow["value"]]
+        later = int.from_bytes(bytes(value[LAST_NS_AT:LAST_NS_AT + 8]), "little") + 3_000_000_000
+        value[LAST_NS_AT:LAST_NS_AT + 8] = later.to_bytes(8, "little")
+        run("bpftool", "map", "update", "pinned", table, "key", *(int(x, 16) for x in flow["key"]), "value", *value)
+    assert passes(place, "a", "b", segment(place, "a", "A", 101, 901))
+    assert passes(place, "b", "a", segment(place, "b", "FA", 901, 101))
 
 
 def test_bytes_of_known_flows_are_told(place):
