@@ -105,9 +105,7 @@ __noinline int edge_judge(__u32 number)
 /* Waking the agent for each event costs more than judging it; it looks twice a second by itself. */
 static __always_inline __u64 lazily(void)
 {
-    return bpf_ringbuf_query(&edge_events, BPF_RB_AVAIL_DATA) > EVENTS_SIZE / 8
-               ? BPF_RB_FORCE_WAKEUP
-               : BPF_RB_NO_WAKEUP;
+    return wake_when_filling(bpf_ringbuf_query(&edge_events, BPF_RB_AVAIL_DATA), EVENTS_SIZE);
 }
 
 static __always_inline void fill_event(struct edge_event *e, __u32 number, const struct scratch *s)

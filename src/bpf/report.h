@@ -11,8 +11,7 @@
  */
 static __always_inline __u64 lazily(void)
 {
-    return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > EVENTS_SIZE / 8 ? BPF_RB_FORCE_WAKEUP
-                                                                           : BPF_RB_NO_WAKEUP;
+    return wake_when_filling(bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA), EVENTS_SIZE);
 }
 
 static __always_inline void fill_event(struct abi_event *e, __u32 kind, const struct connection *c,

@@ -226,3 +226,14 @@ static __always_inline void judge_end(const struct abi_entry *e, int suspect, __
         d->verdict = ABI_WOULD_DENY;
     }
 }
+
+enum { WAKING = 4096 /* Bytes, some 40 events: several processors may write at once. */ };
+
+/* The flags of bpf_ringbuf_submit() that wake the reader of a ring that fills: when an eighth waits
+ * for him, and not again for each event that follows while he is on his way - a wake-up is an
+ * interrupt, which costs more than all else that is done for a connection. */
+static __always_inline __u64 wake_when_filling(__u64 waiting, __u64 size)
+{
+    return waiting > size / 8 && waiting <= size / 8 + WAKING ? BPF_RB_FORCE_WAKEUP
+                                                              : BPF_RB_NO_WAKEUP;
+}
