@@ -10,6 +10,7 @@ const policy = (await daemon("GET", "/policy")).data.files.map(({ name, text }) 
 const { id: DRAFT } = (await daemon("POST", "/policy/drafts", { files: policy, comment: "for the canaries" })).data;
 await daemon("POST", "/tokens", { kind: "enroll", endpoint: "web1" });
 await daemon("POST", "/timeline", { comment: "a note", detect_ms: 5, contain_ms: 7 });
+const { id: OPERATION } = (await daemon("POST", "/operations", { get: "/api/v1/unprotected" })).data;
 const VIEWS = ["overview", "map?view=table", "map?view=matrix", "map", "flows", "endpoints", "endpoints/db1", "policy/rules", "policy/edit",
     "policy/proofs", "policy/findings", "policy/radius", "policy/radius?from=web", "policy/versions?from=0", "incidents", "enforcers",
     "enforcers/db1", "unprotected", "audit", "why?from=web1&to=db1&service=tcp/5432&process=/usr/bin/psql",
@@ -17,7 +18,7 @@ const VIEWS = ["overview", "map?view=table", "map?view=matrix", "map", "flows", 
     "why?from=pc1&to=web1&service=tcp/22&user=ops-1", "flows?live=1", "endpoints?mode=enforce",
     "endpoints/orders1", "flows?verdict=deny", "map?by=label:kind&view=table", "enforcers/fix1", "overview", "map?unused=1", "map?unused=1&view=table",
     `map?draft=${DRAFT}`, `compare?from=${BEGIN}`, `endpoints?at=${BEGIN}`, "policy/drafts", `policy/drafts/${DRAFT}`,
-    "accounts", "policy/rules?hygiene=1", "flows/rare", "exporters"];
+    "accounts", "policy/rules?hygiene=1", "flows/rare", "exporters", "operations", `operations/${OPERATION}`];
 const SHAPES = [
     (n) => `"><img src="x" data-canary="${n}" onerror="canary(${n})">`,
     (n) => `<script data-canary="${n}">canary(${n})</script>`,

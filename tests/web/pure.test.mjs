@@ -332,3 +332,30 @@ test("a large body goes packed, and a small one as it is", async () => {
         globalThis.fetch = before;
     }
 });
+
+test("what the history answers late is taken from the operation that it goes on as", async () => {
+    const { get, getAll } = await import("../../web/src/api.js"), before = globalThis.fetch;
+    const asked = [], seen = [];
+    let left = 2;
+    globalThis.fetch = async (url, { method, headers }) => {
+        asked.push([method, url, headers.Prefer]);
+        const path = url.replace("/api/v1", "");
+        if (path === "/status") return Response.json({ revision: 1 });
+        if (/^\/(edges|rules\/use)/.test(path)) return Response.json({ id: "00ff", state: "running", done: 1 }, { status: 202 });
+        if (left-- > 0) return Response.json({ id: "00ff", state: "running", done: 2 });
+        return Response.json({ id: "00ff", state: "done", result: left < -2 ? { status: 422, body: { detail: "ask for less" } } : { status: 200, body: { rules: [{ rule: "a" }], next: "" } } });
+    };
+    try {
+        assert.deepEqual(await get("/edges?by=site", { onProgress: (o) => seen.push(o.done) }), { rules: [{ rule: "a" }], next: "" });
+        assert.deepEqual(seen, [1, 2, 2]);
+        assert.deepEqual(asked[0], ["GET", "/api/v1/edges?by=site", "respond-async, wait=30"]);
+        assert.ok(asked.slice(1).every(([method, url]) => method === "GET" && url === "/api/v1/operations/00ff"));
+        assert.deepEqual(await getAll("/rules/use"), [{ rule: "a" }]);
+        await assert.rejects(get("/edges"), { status: 422, message: "ask for less" });
+        asked.length = 0;
+        await get("/status");
+        assert.equal(asked[0][2], undefined); // Nobody may take longer for that.
+    } finally {
+        globalThis.fetch = before;
+    }
+});

@@ -9,15 +9,16 @@ import { axeSource, daemon, launch, logIn, open, settled, visit } from "./browse
 const [{ time: BEGIN }] = (await daemon("GET", "/timeline?max=500")).data.slice(-1);
 const proposed = (await daemon("GET", "/policy")).data.files.map(({ name, text }) => ({ name, text: text.replace(/  - \{id: pos-web.*\n/, "") }));
 const { id: DRAFT } = (await daemon("POST", "/policy/drafts", { files: proposed, comment: "CHG-1240: the tills move" })).data;
+const { id: OPERATION } = (await daemon("POST", "/operations", { get: "/api/v1/unprotected" })).data;
 const VIEWS = ["overview", "map", "map?view=matrix", "map?view=table", "map?show=violations", "map?focus=db1", "map?unused=1", "map?unused=1&view=table",
     "policy/drafts", `policy/drafts/${DRAFT}`, `map?draft=${DRAFT}`, "accounts", `compare?from=${BEGIN}`, `endpoints?at=${BEGIN}`, "flows", "flows?denied=1&from=pc1", "flows/rare", "exporters",
     "endpoints", "endpoints/db1", "policy/rules", "policy/rules?hygiene=1", "policy/edit", "policy/proofs", "policy/findings", "policy/radius",
-    "policy/radius?from=web", "policy/versions?from=0", "incidents", "enforcers", "enforcers/db1", "unprotected", "audit",
+    "policy/radius?from=web", "policy/versions?from=0", "incidents", "enforcers", "enforcers/db1", "unprotected", "operations", `operations/${OPERATION}`, "audit",
     "why?from=web1&to=db1&service=tcp/5432&process=/usr/bin/psql"];
 /** Of these pictures are made, by name. */
 const PICTURED = { overview: "overview", map: "map", "map?view=matrix": "matrix", flows: "flows", endpoints: "endpoints",
     "endpoints/db1": "endpoint", "policy/rules": "rules", "policy/edit": "policy", "policy/radius?from=web": "radius", [`policy/drafts/${DRAFT}`]: "draft", [`map?draft=${DRAFT}`]: "map-draft", accounts: "accounts", "map?unused=1": "map-unused",
-    incidents: "incidents", enforcers: "enforcers", audit: "audit", [VIEWS.at(-1)]: "why" };
+    incidents: "incidents", enforcers: "enforcers", operations: "operations", audit: "audit", [VIEWS.at(-1)]: "why" };
 const QUICK = process.env.CONSOLE_QUICK === "1";
 const PICTURES = process.env.CONSOLE_PICTURES;
 
@@ -36,7 +37,7 @@ const rawKeys = (page) => page.evaluate(() => {
     const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), found = [];
     while (walker.nextNode()) {
         const text = walker.currentNode.data.trim();
-        if (/^(nav|flows|map|policy|overview|audit|endpoint|endpoints|enforcers|why|edit|apply|rules|radius|proofs|versions|trust|mode|state|severity|layer|role|unprotected|incidents|owned|moment|rare|exporters)\.[a-z.-]+$/.test(text) &&
+        if (/^(nav|flows|map|policy|overview|audit|endpoint|endpoints|enforcers|why|edit|apply|rules|radius|proofs|versions|trust|mode|state|severity|layer|role|unprotected|incidents|owned|moment|rare|exporters|operations?)\.[a-z.-]+$/.test(text) &&
             !walker.currentNode.parentElement.closest("td,.timeline")) found.push(text);
     }
     return found;

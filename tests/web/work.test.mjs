@@ -578,6 +578,34 @@ test("what takes long says how far it is, and is ended there too", async () => {
     await end(page);
 });
 
+test("operations are listed as they go, with their answers, and are ended by a button", async () => {
+    const page = await session();
+    await visit(page, "operations");
+    await settled(page);
+    const { id } = (await daemon("POST", "/operations", { get: "/api/v1/unprotected" })).data;
+    const row = `tr:has(a[href='#/operations/${id}'])`; // It comes by the stream: nobody reloads.
+    await page.waitForSelector(`${row}:has(.badge:text-is('done')):has-text('GET /unprotected'):has-text('root (unix socket)')`);
+    await page.click(`${row} a.action:has-text('Answer')`);
+    await page.waitForSelector("pre.quote");
+    assert.equal(await textOf(page, "pre.quote"), (await daemon("GET", "/unprotected")).data.text);
+    assert.equal(await textOf(page, ".command code"), `suimitsu operation show ${id}`);
+    const saved = page.waitForEvent("download");
+    await page.click("button:has-text('Save as JSON')");
+    assert.equal((await saved).suggestedFilename(), `operation-${id}.json`);
+    const running = { id: "0123456789abcdef", get: "/api/v1/edges?by=site", actor: "account ken", state: "running",
+        created: new Date().toISOString(), ended: "", elapsed_s: 31, done: 3, total: 12, percent: 25 };
+    await page.route(/\/api\/v1\/operations$/, (route) => route.fulfill({ json: [running] }));
+    await page.route("**/api/v1/operations/*/cancel", (route) => route.fulfill({ json: {} }));
+    await page.reload();
+    await visit(page, "operations");
+    await page.waitForSelector("tr:has-text('account ken'):has-text('GET /edges?by=site'):has-text('3 of 12 (25 %)')");
+    assert.equal(await page.$eval("tr progress", (e) => e.value), 25);
+    const ended = page.waitForRequest("**/api/v1/operations/0123456789abcdef/cancel");
+    await page.click("button[aria-label='Cancel: GET /edges?by=site']");
+    assert.equal((await ended).method(), "POST");
+    await end(page);
+});
+
 test("a moment of the past is shown as it was, and stays when one goes on", async () => {
     const page = await session();
     const hold = (verb) => daemon("POST", `/endpoints/pc2/${verb}`, { reason: "a test" });

@@ -1,6 +1,7 @@
 // Requests to the controller, and what it says when it refuses.
 import { signal } from "@preact/signals";
 import { t } from "./i18n/index.js";
+import { follow } from "./operation.js";
 
 const ROOT = "/api/v1";
 const TIMEOUT_MS = 40_000;
@@ -15,6 +16,9 @@ export const at = signal("");
 
 /** Paths that can be asked as of a moment (docs/timeline.md). */
 export const TIMED = /^\/(why|endpoints(\/[^/]+)?(\/if-owned)?|groups(\/[^/]+)?|services|inventory|unprotected|policy(\/(findings|rules|proofs|radius))?)(\?|$)/;
+
+/** What the history answers: when that takes longer, it goes on as an operation (docs/api.md). */
+const SLOW = /^\/(flows|edges|rules\/use)(\?(?!.*\bwait\b)|$)/, LATER = "respond-async, wait=30";
 
 /** A refusal: a problem document (RFC 9457), or no answer at all (status 0). */
 export class Problem extends Error {
@@ -59,13 +63,14 @@ async function readBody(response) {
 
 /**
  * @param {string} method @param {string} path below /api/v1
- * @param {{body?: any, etag?: string, signal?: AbortSignal, quiet?: boolean}} [options]
+ * @param {{body?: any, etag?: string, signal?: AbortSignal, quiet?: boolean, onProgress?: (operation: any) => void}} [options]
  * @returns {Promise<{data: any, etag: string}>}
  */
 export async function ask(method, path, options = {}) {
     const headers = { Accept: "application/json" };
     if (options.body !== undefined) headers["Content-Type"] = "application/json";
     if (options.etag) headers["If-Match"] = options.etag;
+    if (method === "GET" && SLOW.test(path)) headers.Prefer = LATER;
     const full = at.value && TIMED.test(path) && (method === "GET" || path === "/why")
         ? withQuery(path, { at: at.value }) : path;
     let response;
@@ -82,6 +87,8 @@ export async function ask(method, path, options = {}) {
         throw new Problem(0, { detail: t(late ? "error.timeout" : "error.network") });
     }
     const data = await readBody(response);
+    if (response.status === 202 && headers.Prefer)
+        return { data: await follow(data, options.signal ?? new AbortController().signal, options.onProgress ?? (() => {})), etag: "" };
     if (response.ok) return { data, etag: response.headers.get("etag") ?? "" };
     if (response.status === 401 && !options.quiet) session.value = null;
     throw new Problem(response.status, data);

@@ -43,6 +43,7 @@ const VIEWS = {
     enforcers: ({ rest }) => (rest[0] ? ["suimitsu enforcer show", quote(rest[0])]
         : ["suimitsu enforcer list"]),
     exporters: () => ["suimitsu exporters"],
+    operations: ({ rest }) => (rest[0] ? ["suimitsu operation show", quote(rest[0])] : ["suimitsu operation list"]),
     audit: () => ["suimitsu audit list"],
     accounts: () => ["suimitsu account list"],
     compare: ({ query }) => (query.from ? ["suimitsu timeline diff", quote(query.from), ...(query.to ? [quote(query.to)] : [])]

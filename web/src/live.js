@@ -64,14 +64,15 @@ export function useAnswer(path, options = {}) {
             clearTimeout(timer);
             timer = setTimeout(load, ms);
         };
+        const onProgress = (far) => (state.value = { ...state.value, busy: far });
         const load = async () => {
             busy = true;
             news = false;
             try {
                 const answer = options.long
-                    ? { data: await askLong(path, null, abort.signal, (busy) => (state.value = { ...state.value, busy })), etag: "" }
-                    : options.list ? { data: await getAll(path, { signal: abort.signal }), etag: "" }
-                    : await ask("GET", path, { signal: abort.signal });
+                    ? { data: await askLong(path, null, abort.signal, onProgress), etag: "" }
+                    : options.list ? { data: await getAll(path, { signal: abort.signal, onProgress }), etag: "" }
+                    : await ask("GET", path, { signal: abort.signal, onProgress });
                 state.value = { ...answer, error: null, loading: false, path };
             } catch (error) {
                 if (abort.signal.aborted) return;

@@ -6,7 +6,7 @@ import { onEvent, stream } from "./live.js";
 
 const FIRST_MS = 20, LAST_MS = 500, CALM_MS = 10_000;
 const longer = (ms) => 2 * ms <= LAST_MS ? 2 * ms : stream.value === "on" ? CALM_MS : LAST_MS;
-const hasEnded = ({ state }) => state !== "waiting" && state !== "running";
+export const hasEnded = ({ state }) => state !== "waiting" && state !== "running";
 
 /** Its pauses end when the stream tells of the operation, or has told since the pause before. */
 function watch(id) {
@@ -38,13 +38,11 @@ function resultOf({ state, result, why }) {
 }
 
 /**
- * @param {string} path of a GET, or with a body of a POST, below /api/v1
- * @param {any} body or null
+ * @param {any} operation that has begun
  * @param {AbortSignal} signal ends it, there too
  * @param {(operation: any) => void} onProgress
  */
-export async function askLong(path, body, signal, onProgress) {
-    let operation = body ? await post(path, { ...body, operation: true }) : await post("/operations", { get: `/api/v1${path}` });
+export async function follow(operation, signal, onProgress) {
     const own = `/operations/${segment(operation.id)}`, { pause, stop } = watch(operation.id);
     try {
         for (let ms = FIRST_MS; !hasEnded(operation) && !signal.aborted; ms = longer(ms)) {
@@ -59,6 +57,14 @@ export async function askLong(path, body, signal, onProgress) {
     await post(`${own}/cancel`).catch(() => {}); // It has ended by itself, or nobody can say so any more.
     throw new DOMException("ended", "AbortError");
 }
+
+/**
+ * @param {string} path of a GET, or with a body of a POST, below /api/v1
+ * @param {any} body or null
+ * @param {AbortSignal} signal @param {(operation: any) => void} onProgress as of follow()
+ */
+export const askLong = async (path, body, signal, onProgress) =>
+    follow(body ? await post(path, { ...body, operation: true }) : await post("/operations", { get: `/api/v1${path}` }), signal, onProgress);
 
 /** @returns {{data?: any, error?: any, busy?: any, ask: (path: string, body?: any) => void, cancel: () => void}}
  *  busy: how far it is. A new question ends the one before, and so does leaving the view. */

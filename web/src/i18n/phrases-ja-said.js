@@ -225,6 +225,7 @@ export default {
     "the kernel refused the %s programs: %s%s": { "the kernel refused the {1} programs: {2}": "カーネルが {1!} のプログラムを拒んだ: {2!}",
         "the kernel refused the {1} programs: {2} (root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, is needed)": "カーネルが {1!} のプログラムを拒んだ: {2!} (root か、CAP_BPF、CAP_NET_ADMIN、CAP_PERFMON が要る)" },
     "cannot write the edge's settings: %s": "エッジの設定を書けない: {1!}",
+    "cannot start the clock of the flows: %s": "通信記録の時計を始められない: {1!}",
     "a port needs an interface's name and 1 to 8 MACs, none of them a group's": "ポートにはインターフェースの名前と、グループのものでない MAC が 1～8 個要る",
     "%s: there are %d ports already": "{1!}: もう {2} 個のポートがある", "cannot bind %s: %s": "{1!} を結び付けられない: {2!}", "%s is no port of this edge": "{1!} はこのエッジのポートではない",
     "the edge's settings were edited; put back": "エッジの設定が書き換えられた。元に戻した", "the entry of port %s was edited; put back": "ポート {1!} の項目が書き換えられた。元に戻した",

@@ -10,6 +10,7 @@ export const VIEWS = {
     exporters: { load: () => import("./exporters.js"), key: "x", aside: true }, // A tab of the enforcers.
     unprotected: { load: () => import("./unprotected.js"), key: "u" },
     why: { load: () => import("./why.js"), key: "y" },
+    operations: { load: () => import("./operations.js"), key: "q" },
     accounts: { load: () => import("./accounts.js"), key: "s" },
     compare: { load: () => import("./compare.js"), key: "c", aside: true }, // Reached from the moment bar.
     audit: { load: () => import("./audit.js"), key: "a" },

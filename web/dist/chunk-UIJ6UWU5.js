@@ -1,0 +1,1 @@
+import{Va as n,X as o}from"./chunk-G62524GU.js";var a=o(new Map);async function i(){try{let{paths:e}=await n("/openapi.json");a.value=new Map(Object.entries(e).filter(([,t])=>t.get).map(([t,p])=>[t.replace("/api/v1",""),new Set((p.get.parameters??[]).map(r=>r.name))]))}catch{}}var l=e=>a.value.has(e),m=(e,t)=>!!a.value.get(e)?.has(t);export{i as a,l as b,m as c};

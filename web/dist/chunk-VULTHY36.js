@@ -1,0 +1,1 @@
+import{X as a,Y as l}from"./chunk-G62524GU.js";var t=globalThis.localStorage?.getItem("theme"),o=globalThis.matchMedia?.("(prefers-color-scheme: dark)"),e=a(t==="dark"||t==="light"?t:o?.matches?"dark":"light");l(()=>{document.documentElement.dataset.theme=e.value});function r(){e.value=e.value==="dark"?"light":"dark",localStorage.setItem("theme",e.value)}export{e as a,r as b};

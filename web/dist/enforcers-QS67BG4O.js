@@ -1,1 +1,0 @@
-import{a,b}from"./chunk-ODEMMLKN.js";import"./chunk-5FTM5BEE.js";import"./chunk-5ZP6UV7T.js";import"./chunk-2BLGXZF7.js";import"./chunk-H3RQWEX6.js";import"./chunk-ODRGPIEU.js";export{a as SeenTabs,b as default};

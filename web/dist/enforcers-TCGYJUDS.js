@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-V7BFFF54.js";import"./chunk-FPEAEQDF.js";import"./chunk-JFKXJZ4X.js";import"./chunk-UIJ6UWU5.js";import"./chunk-BKJZONVT.js";import"./chunk-G62524GU.js";export{a as SeenTabs,b as default};
