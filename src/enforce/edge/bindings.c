@@ -2,7 +2,6 @@
 /* Which MACs and addresses belong to which port.  What is new is added before a switch of programs,
  * what is old is removed after it. */
 #include <errno.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -46,14 +45,6 @@ static void trim_macs(struct edge *e, uint32_t number, const struct edge_binding
         key = next;
         previous = &key;
     }
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec t = {.tv_sec = 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
 }
 
 /* Removes what MACs asked for that the binding lacks. */
@@ -108,7 +99,7 @@ size_t bindings_leases(const struct edge *e, uint32_t number, struct address add
         key = next;
         previous = &key;
         if (bpf_map_lookup_elem(fd, &key, &lease) == 0 && lease.port == number &&
-            lease.epoch == e->ports[number].kernel.epoch && lease.expires_ns > now_ns())
+            lease.epoch == e->ports[number].kernel.epoch && lease.expires_ns > kernel_now_ns())
             addresses[n++] = address_of_abi(&key);
     }
     return n;

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ring, the denials that it was spared, who misbehaves, and what was lost. */
 #include <errno.h>
-#include <time.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "edge.skel.h"
 #include "enforce/edge/internal.h"
-
-enum { MAX_SWEPT = 16384 };
-
-#define NS_PER_S UINT64_C(1000000000)
 
 static uint64_t revision_of(const struct port *p, uint64_t active)
 {
@@ -95,52 +90,24 @@ int edge_drain(struct edge *e)
     return ring_buffer__consume(e->ring);
 }
 
-static uint64_t now_ns(void)
+static void tell_denial(void *edge, const void *denied, const struct abi_denial *d)
 {
-    struct timespec t = {.tv_sec = 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static void flush_denial(struct edge *e, int fd, const struct edge_denial_key *key)
-{
-    struct abi_denial d;
+    const struct edge_denial_key *key = denied;
+    struct edge *e = edge;
     struct edge_event v = {.kind = ABI_EVENT_FLOW,
                            .number = key->number,
                            .remote = key->remote,
                            .port = key->port,
                            .protocol = key->protocol,
                            .direction = key->direction,
-                           .verdict = ABI_DENY};
+                           .verdict = ABI_DENY,
+                           .count = d->pending,
+                           .identity = d->identity,
+                           .rule = d->rule,
+                           .layer = d->layer};
 
-    if (bpf_map_lookup_elem(fd, key, &d) < 0 || !d.pending || now_ns() - d.reported_ns < NS_PER_S)
-        return;
-    /* Taken out whole: what is denied from now on begins a new entry, and an event at once. */
-    if (bpf_map_lookup_and_delete_elem(fd, key, &d) < 0)
-        return;
-    v.count = d.pending;
     v.active = key->number < EDGE_PORTS ? e->ports[key->number].kernel.active : 0;
-    v.identity = d.identity;
-    v.rule = d.rule;
-    v.layer = d.layer;
     give_flow(e, &v);
-}
-
-static void flush_denials(struct edge *e)
-{
-    int fd = bpf_map__fd(e->bpf->maps.edge_denials);
-    struct edge_denial_key key, next;
-    void *previous = NULL;
-
-    for (int i = 0; i < MAX_SWEPT && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
-        if (previous)
-            flush_denial(e, fd, &key);
-        key = next;
-        previous = &key;
-    }
-    if (previous)
-        flush_denial(e, fd, &key);
 }
 
 static uint64_t counter(const struct edge *e, uint32_t number, uint32_t which)
@@ -243,7 +210,8 @@ static void tell_losses(struct edge *e)
 
 void edge_flush(struct edge *e)
 {
-    flush_denials(e);
+    denials_sweep(bpf_map__fd(e->bpf->maps.edge_denials), sizeof(struct edge_denial_key),
+                  tell_denial, e);
     for (uint32_t number = 1; number < EDGE_PORTS; number++)
         if (e->ports[number].used && e->ports[number].bound)
             tell_spoofs(e, number);

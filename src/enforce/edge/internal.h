@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bpf/edge_abi.h"
+#include "enforce/common/denials.h"
 #include "enforce/common/suspects.h"
 #include "enforce/common/tables.h"
 #include "enforce/edge/edge.h"

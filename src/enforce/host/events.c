@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ring, the denials that it was spared, the bytes of datagram flows, and what was lost. */
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -180,53 +179,25 @@ int host_drain(struct host *h)
     return ring_buffer__consume(h->ring);
 }
 
-static uint64_t now_ns(void)
+static void tell_denial(void *host, const void *denied, const struct abi_denial *d)
 {
-    struct timespec t = {.tv_sec = 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static void flush_denial(struct host *h, int fd, const struct abi_denial_key *key)
-{
-    struct abi_denial d;
+    const struct abi_denial_key *key = denied;
+    struct host *h = host;
     struct abi_event e = {.kind = ABI_EVENT_FLOW,
+                          .count = d->pending > UINT32_MAX ? UINT32_MAX : (uint32_t)d->pending,
+                          .active = h->config.active,
                           .file = key->file,
                           .remote = key->remote,
+                          .identity = d->identity,
+                          .rule = d->rule,
                           .uid = key->uid,
                           .port = key->port,
                           .protocol = key->protocol,
                           .direction = key->direction,
-                          .verdict = ABI_DENY};
+                          .verdict = ABI_DENY,
+                          .layer = d->layer};
 
-    if (bpf_map_lookup_elem(fd, key, &d) < 0 || !d.pending || now_ns() - d.reported_ns < NS_PER_S)
-        return;
-    /* Taken out whole: what is denied from now on begins a new entry, and an event at once. */
-    if (bpf_map_lookup_and_delete_elem(fd, key, &d) < 0)
-        return;
-    e.count = d.pending > UINT32_MAX ? UINT32_MAX : (uint32_t)d.pending;
-    e.active = h->config.active;
-    e.identity = d.identity;
-    e.rule = d.rule;
-    e.layer = d.layer;
     give_flow(h, &e);
-}
-
-static void flush_denials(struct host *h)
-{
-    int fd = bpf_map__fd(h->bpf->maps.denials);
-    struct abi_denial_key key, next;
-    void *previous = NULL;
-
-    for (int i = 0; i < MAX_PATHS && bpf_map_get_next_key(fd, previous, &next) == 0; i++) {
-        if (previous)
-            flush_denial(h, fd, &key);
-        key = next;
-        previous = &key;
-    }
-    if (previous)
-        flush_denial(h, fd, &key);
 }
 
 /* A flow that ended: its bytes are told once, and its place is free. */
@@ -248,7 +219,7 @@ static void flush_datagram(struct host *h, int fd, const struct abi_flow_key *ke
                           .verdict = f->verdict,
                           .layer = f->layer};
 
-    if (now_ns() - f->last_ns <= FLOW_IDLE_S * NS_PER_S)
+    if (kernel_now_ns() - f->last_ns <= FLOW_IDLE_S * NS_PER_S)
         return;
     give_flow(h, &e);
     (void)bpf_map_delete_elem(fd, key);
@@ -292,7 +263,7 @@ static void tell_losses(struct host *h)
 
 void host_flush(struct host *h)
 {
-    flush_denials(h);
+    denials_sweep(bpf_map__fd(h->bpf->maps.denials), sizeof(struct abi_denial_key), tell_denial, h);
     if (++h->n_flushes % DATAGRAMS_EVERY == 0)
         flush_datagrams(h);
     tell_losses(h);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "bpf/abi.h"
+#include "enforce/common/denials.h"
 #include "enforce/common/tables.h"
 #include "enforce/host/host.h"
 
