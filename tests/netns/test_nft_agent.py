@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agent with nftables (`suimitsu-agent run --enforcer nft`) and its controller: a machine where eBPF
 cannot go, between others, through changes, deaths, a boot and edits by hand."""
+import calendar
 import contextlib
+import json
 import os
 import signal
+import time
 
 import pytest
 import yaml
@@ -263,10 +266,15 @@ def test_a_table_edited_by_hand_is_repaired_and_told(edit, site):
 
 
 def test_the_controller_hears_of_it(site):
+    """By a notice of this edit: those of the edits before have another second."""
     site.settle()
+    before = int(time.time())
+    wait_for(lambda: int(time.time()) > before, 3, "the next second")
 
     def told():
-        return "table inet suimitsu was changed" in site.control.cli("notices", "-o", "json").stdout
+        return [n for n in json.loads(site.control.cli("notices", "-o", "json").stdout)
+                if "table inet suimitsu was changed" in n["text"] and calendar.timegm(
+                    time.strptime(n["time"], "%Y-%m-%dT%H:%M:%SZ")) > before]
     site.nft("flush", "table", "inet", "suimitsu")
     wait_for(told, 5, "the notice at the controller", 0.1)
 
