@@ -10,9 +10,9 @@ TELL_FORKS, FORKED = 2, signal.SIGTRAP | 1 << 8
 ANY_THREAD = 0x40000000  # Of waitpid(): __WALL.
 
 
-def ptrace(request, pid, data=None):
+def ptrace(request, pid, data=None, address=None):
     libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.ptrace(request, pid, None, data) == 0, os.strerror(ctypes.get_errno())
+    assert libc.ptrace(request, pid, ctypes.c_void_p(address), data) >= 0, os.strerror(ctypes.get_errno())
 
 
 @contextlib.contextmanager
