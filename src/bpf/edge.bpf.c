@@ -73,8 +73,6 @@ static __always_inline __u32 examine(struct __sk_buff *skb, __u32 number, __u32 
     if (f.type != ETH_P_ARP && !(flags & EDGE_PORT_LEARN)) { /* What is leased ends by itself. */
         int known = pass_known(skb, &f, number, direction);
 
-        if (known == KNOWN_ENDS)
-            return pass_flow(skb, &f, number, direction);
         if (known != NOT_KNOWN)
             return known;
     }
@@ -91,14 +89,14 @@ static __always_inline __u32 examine(struct __sk_buff *skb, __u32 number, __u32 
 
 static __always_inline int edge(struct __sk_buff *skb, __u32 direction)
 {
-    __u32 ifindex = skb->ifindex, *number = bpf_map_lookup_elem(&by_ifindex, &ifindex);
-    __u32 reason = number ? examine(skb, *number, direction) : EDGE_NO_PORT;
+    __u32 number = get_number(skb->ifindex);
+    __u32 reason = number ? examine(skb, number, direction) : EDGE_NO_PORT;
 
-    count(number ? *number : 0, reason);
+    count(number, reason);
     if (reason == EDGE_PASS)
         return TC_ACT_UNSPEC;
-    if (number && (reason == EDGE_FUNCTION || reason == EDGE_REQUEST) &&
-        answer_refused(skb, *number, direction))
+    if ((reason == EDGE_FUNCTION || reason == EDGE_REQUEST) &&
+        answer_refused(skb, number, direction))
         return TC_ACT_UNSPEC; /* A RST now. */
     return TC_ACT_SHOT;
 }

@@ -112,6 +112,11 @@ struct edge_reader {
 };
 _Static_assert(sizeof(struct edge_reader) == 16, "no hidden padding");
 
+struct edge_ends { /* MACs */
+    __u8 local[6];
+    __u8 remote[6];
+} __attribute__((aligned(4))); /* Compared as words. */
+
 struct edge_flow {
     __u64 active;   /* Under which it was judged. */
     __u64 last_ns;  /* CLOCK_MONOTONIC, coarse. */
@@ -134,16 +139,15 @@ struct edge_flow {
     __u8 has_ends; /* The MACs below are of a packet: none was looked at wholly before. */
     __u8 pad[3];
     /* At both ends, of the last packet that was looked at wholly; see pass_known(). */
-    __u8 mac_local[6];
-    __u8 mac_remote[6];
+    struct edge_ends ends;
     __u32 pad2;
 };
 _Static_assert(sizeof(struct edge_flow) == 120, "no hidden padding");
 
 struct edge_due { /* A line of the book. */
-    __u64 due_ns;
     struct edge_flow_key key;
     __u32 pad;
+    __u64 due_ns;
 };
 _Static_assert(sizeof(struct edge_due) == 56, "no hidden padding");
 

@@ -140,13 +140,12 @@ static __always_inline void end_flow(void *map, const struct edge_flow_key *key,
 
 /* ---- The book -------------------------------------------------------------------------------- */
 
-/* The flow will be looked at.  A full book is no reason to refuse it: its next packet tries again.
- */
-static __always_inline void book(const struct edge_flow_key *key, struct edge_flow *f, __u64 now)
+/* The flow of due->key will be looked at.  A full book is no reason to refuse it: its next packet
+ * tries again. */
+static __always_inline void book(struct edge_due *due, struct edge_flow *f, __u64 now)
 {
-    struct edge_due due = {.due_ns = now + TELL_NS, .key = *key};
-
-    f->due_ns = bpf_map_push_elem(&dues, &due, BPF_ANY) ? 0 : due.due_ns;
+    due->due_ns = now + TELL_NS;
+    f->due_ns = bpf_map_push_elem(&dues, due, BPF_ANY) ? 0 : due->due_ns;
 }
 
 struct turn {
@@ -174,7 +173,7 @@ static long look(__u32 i, struct turn *t)
     if (idle_ns(f, t->now) >= idle_limit(f, due.key.protocol))
         end_flow(&edge_flows, &due.key, f);
     else
-        book(&due.key, f, t->now);
+        book(&due, f, t->now);
     return 0;
 }
 

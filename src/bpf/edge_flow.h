@@ -66,22 +66,29 @@ static __always_inline int key_reads(const struct scratch *s)
     return s->key.protocol == IPPROTO_TCP && (s->d.refine & ABI_REFINE_FUNCTION);
 }
 
+static __always_inline void ends_of(struct edge_ends *ends, const struct frame *f, __u32 direction)
+{
+    __builtin_memcpy(ends->local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
+    __builtin_memcpy(ends->remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
+}
+
 /* Zeroes are no MAC that was seen, though a stranger may send from it. */
 static __always_inline int same_ends(const struct edge_flow *flow, const struct frame *f,
                                      __u32 direction)
 {
-    if (!flow->has_ends)
-        return 0;
-    return direction == ABI_OUT
-               ? same_mac(flow->mac_local, f->mac_from) && same_mac(flow->mac_remote, f->mac_to)
-               : same_mac(flow->mac_local, f->mac_to) && same_mac(flow->mac_remote, f->mac_from);
+    struct edge_ends now;
+    __u32 a[3], b[3];
+
+    ends_of(&now, f, direction);
+    __builtin_memcpy(a, &now, sizeof(a));
+    __builtin_memcpy(b, &flow->ends, sizeof(b));
+    return flow->has_ends && a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
 }
 
 static __always_inline void keep_ends(struct edge_flow *flow, const struct frame *f,
                                       __u32 direction)
 {
-    __builtin_memcpy(flow->mac_local, direction == ABI_OUT ? f->mac_from : f->mac_to, 6);
-    __builtin_memcpy(flow->mac_remote, direction == ABI_OUT ? f->mac_to : f->mac_from, 6);
+    ends_of(&flow->ends, f, direction);
     flow->has_ends = 1;
 }
 
@@ -98,7 +105,7 @@ static __always_inline void begin_ends(struct edge_flow *flow, const struct fram
 __noinline int add_flow(const struct frame *f, __u32 number, __u32 len)
 {
     const struct edge_port *port = get_port(number);
-    const struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch();
     struct edge_flow first = {};
 
     if (!f || !port || !s)
@@ -120,7 +127,7 @@ __noinline int add_flow(const struct frame *f, __u32 number, __u32 len)
     first.expect = f->tcp.sequence + 1;
     first.reads = key_reads(s);
     begin_ends(&first, f, s->c.direction);
-    book(&s->key, &first, first.last_ns);
+    book(&s->due, &first, first.last_ns);
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
         /* Perhaps another processor was faster with the same packet's twin. */
@@ -250,53 +257,6 @@ static __always_inline void add_bytes(struct edge_flow *flow, __u32 direction, _
     flow->packets[direction & 1]++;
 }
 
-/* What may be DHCP is looked at in any case. */
-static __always_inline int is_plain(const struct packet *p)
-{
-    return p->protocol == IPPROTO_TCP ||
-           (p->protocol == IPPROTO_UDP && p->source_port != DHCP4_SERVER &&
-            p->source_port != DHCP4_CLIENT && p->source_port != DHCP6_SERVER &&
-            p->source_port != DHCP6_CLIENT);
-}
-
-/* A segment that changes nothing but its flow's counts. */
-static __always_inline int moves_nothing(const struct edge_flow *flow, const struct packet *p)
-{
-    return flow->state == EDGE_ESTABLISHED && !flow->reads &&
-           (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
-}
-
-enum { NOT_KNOWN = -1, KNOWN_ENDS = -2 };
-
-/* The common case: a packet like one before it, which was looked at wholly - same ends, MACs too,
- * of a flow that passes - while neither the port's program nor its binding has changed, for these
- * change 'active'.  MACs and addresses need no look then; KNOWN_ENDS: its flow does.  Measured in
- * docs/performance.md. */
-__noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 number,
-                          __u32 direction)
-{
-    const struct edge_port *port = get_port(number);
-    __u64 now = bpf_ktime_get_coarse_ns();
-    struct edge_flow_key key;
-    struct edge_flow *flow;
-    __u8 protocol;
-
-    if (!f || !port || f->p.fragment || f->more || !is_plain(&f->p))
-        return NOT_KNOWN;
-    protocol = f->p.protocol;
-    flow_key(&key, &f->p, number, direction);
-    flow = bpf_map_lookup_elem(&edge_flows, &key);
-    if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->due_ns ||
-        idle_ns(flow, now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
-        return NOT_KNOWN;
-    if (protocol == IPPROTO_TCP && !moves_nothing(flow, &f->p))
-        return KNOWN_ENDS;
-    if (protocol == IPPROTO_UDP && direction != flow->direction)
-        become_whole(number, flow);
-    add_bytes(flow, direction, skb->len, now);
-    return EDGE_PASS;
-}
-
 /* The policy has changed since the flow of the scratch's key was judged. */
 __noinline int judge_again(__u32 number)
 {
@@ -342,12 +302,12 @@ static __always_inline void ask(struct scratch *s, const struct frame *f, __u32 
     edge_judge(number);
 }
 
-/* A packet that begins a flow; its key is in the scratch. */
-__noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 number,
-                          __u32 direction)
+/* A packet that begins a flow; its key is in the scratch.  'flow' is one with its ends that is
+ * over, or NULL: the new one takes its place. */
+__noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, struct edge_flow *flow,
+                          __u32 number, __u32 direction)
 {
     struct scratch *s = get_scratch();
-    struct edge_flow *flow;
     int reason;
 
     if (!f || !s)
@@ -361,8 +321,7 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, __u32 nu
         return EDGE_REQUEST; /* No data before the handshake where it has to be read. */
     if (key_reads(s) && begin_stream(f->tcp.sequence + 1))
         return EDGE_FULL_TCP;
-    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (flow) { /* A new one with the ends of one that is over: its place stays. */
+    if (flow) {
         flow->active = s->d.active;
         flow->identity = s->d.identity;
         flow->rule = s->d.rule;
@@ -404,42 +363,18 @@ __noinline int judge_other_way(const struct frame *f, __u32 number, __u32 direct
     return EDGE_STRAY_TCP;
 }
 
-/* Judges one packet that has its ports.  Returns an edge_reason. */
-__noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 number,
-                         __u32 direction)
+/* A packet of a flow that passes, whose key is in the scratch.  Returns an edge_reason. */
+__noinline int go_on(struct __sk_buff *skb, const struct frame *f, struct edge_flow *flow,
+                     __u32 number, __u32 direction)
 {
-    const struct edge_port *port = get_port(number);
-    __u64 now = bpf_ktime_get_coarse_ns();
-    struct scratch *s = get_scratch();
-    struct edge_flow *flow;
-    __u32 step = EDGE_PASS;
+    __u32 step;
 
-    if (!f || !port || !s)
+    if (!f || !flow)
         return EDGE_NO_PORT;
-    if (f->p.protocol == IPPROTO_TCP && !flags_are_sane(f->p.tcp_flags))
-        return EDGE_TCP_FLAGS;
-    frame_key(&s->key, f, number, direction);
-    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (flow && idle_ns(flow, now) >= idle_limit(flow, f->p.protocol))
-        step = STEP_NEW; /* Over, though nobody has looked yet. */
-    if (!flow || step == STEP_NEW) {
-        if (f->p.protocol == IPPROTO_TCP &&
-            (f->p.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
-            return EDGE_STRAY_TCP;
-        if (f->p.protocol == IPPROTO_ICMP && f->p.icmp == ICMP_REPLY)
-            return EDGE_STRAY;
-        return begin_flow(skb, f, number, direction);
-    }
-    if (flow->active != port->active)
-        judge_again(number);
-    if (flow->verdict == ABI_DENY)
-        return EDGE_DENIED;
-    if (!flow->due_ns)
-        book(&s->key, flow, now);
     if (f->p.protocol == IPPROTO_TCP) {
         step = tcp_step(flow, f, number, direction);
         if (step == STEP_NEW)
-            return begin_flow(skb, f, number, direction);
+            return begin_flow(skb, f, flow, number, direction);
         if (step == STEP_OTHER_WAY) {
             step = judge_other_way(f, number, direction);
             if (step == EDGE_PASS && flow->state == EDGE_SYN_SENT)
@@ -454,6 +389,86 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
     }
     if (!f->more)
         keep_ends(flow, f, direction);
+    add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
+    return EDGE_PASS;
+}
+
+/* Judges one packet that has its ports.  Returns an edge_reason. */
+__noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                         __u32 direction)
+{
+    const struct edge_port *port = get_port(number);
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct scratch *s = get_scratch();
+    struct edge_flow *flow;
+
+    if (!f || !port || !s)
+        return EDGE_NO_PORT;
+    if (f->p.protocol == IPPROTO_TCP && !flags_are_sane(f->p.tcp_flags))
+        return EDGE_TCP_FLAGS;
+    frame_key(&s->key, f, number, direction);
+    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (!flow || idle_ns(flow, now) >= idle_limit(flow, f->p.protocol)) {
+        /* Perhaps over, though nobody has looked yet. */
+        if (f->p.protocol == IPPROTO_TCP &&
+            (f->p.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+            return EDGE_STRAY_TCP;
+        if (f->p.protocol == IPPROTO_ICMP && f->p.icmp == ICMP_REPLY)
+            return EDGE_STRAY;
+        return begin_flow(skb, f, flow, number, direction);
+    }
+    if (flow->active != port->active)
+        judge_again(number);
+    if (flow->verdict == ABI_DENY)
+        return EDGE_DENIED;
+    if (!flow->due_ns)
+        book(&s->due, flow, now);
+    return go_on(skb, f, flow, number, direction);
+}
+
+/* What may be DHCP is looked at in any case; a SYN has hardly ever a flow. */
+static __always_inline int may_be_known(const struct packet *p)
+{
+    if (p->protocol == IPPROTO_TCP)
+        return flags_are_sane(p->tcp_flags) && (p->tcp_flags & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+    return p->protocol == IPPROTO_UDP && p->source_port != DHCP4_SERVER &&
+           p->source_port != DHCP4_CLIENT && p->source_port != DHCP6_SERVER &&
+           p->source_port != DHCP6_CLIENT;
+}
+
+/* A segment that changes nothing but its flow's counts. */
+static __always_inline int moves_nothing(const struct edge_flow *flow, const struct packet *p)
+{
+    return flow->state == EDGE_ESTABLISHED && !flow->reads &&
+           (p->tcp_flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) == TCP_ACK;
+}
+
+enum { NOT_KNOWN = -1 };
+
+/* The common case: a packet like one before it, which was looked at wholly - same ends, MACs too,
+ * of a flow that passes - while neither the port's program nor its binding has changed, for these
+ * change 'active'.  MACs and addresses need no look then.  Measured in docs/performance.md. */
+__noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 number,
+                          __u32 direction)
+{
+    const struct edge_port *port = get_port(number);
+    __u64 now = bpf_ktime_get_coarse_ns();
+    struct scratch *s = get_scratch();
+    struct edge_flow *flow;
+    __u8 protocol;
+
+    if (!f || !port || !s || f->p.fragment || f->more || !may_be_known(&f->p))
+        return NOT_KNOWN;
+    protocol = f->p.protocol;
+    flow_key(&s->key, &f->p, number, direction);
+    flow = bpf_map_lookup_elem(&edge_flows, &s->key);
+    if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->due_ns ||
+        idle_ns(flow, now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
+        return NOT_KNOWN;
+    if (protocol == IPPROTO_TCP && !moves_nothing(flow, &f->p))
+        return go_on(skb, f, flow, number, direction);
+    if (protocol == IPPROTO_UDP && direction != flow->direction)
+        become_whole(number, flow);
     add_bytes(flow, direction, skb->len, now);
     return EDGE_PASS;
 }

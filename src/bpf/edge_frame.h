@@ -34,9 +34,9 @@ struct frame {
     __u32 begin; /* Where this piece begins in it. */
     __u32 piece; /* And its bytes. */
     __u32 size;  /* Bytes from the transport header to the end of the IP packet. */
-    __u16 type;  /* Ethernet's. */
     __u8 mac_to[6];
     __u8 mac_from[6];
+    __u16 type;     /* Ethernet's. */
     __u8 more;      /* Pieces follow. */
     __u8 hops;      /* Time to live. */
     __u8 icmp_type; /* As on the wire. */
@@ -77,25 +77,35 @@ static __always_inline int is_control_mac(const __u8 m[6])
     return !m[1] && m[2] == 0x0c && m[3] == 0xcc && m[4] == 0xcc && (m[5] & 0xfe) == 0xcc;
 }
 
-/* Where every frame begins, read at once: each reading costs more than what is done with it. */
-struct beginning {
-    __u8 pad[2]; /* So that the IP header is aligned. */
-    struct ethhdr eth;
-    struct iphdr ip; /* Of IPv4; zeroes where the frame is too short for one. */
-};
-_Static_assert(sizeof(struct beginning) == 36, "no hidden padding");
+/* Copies what stands at 'at' to '*to': from the packet's own memory where it is all there, which
+ * costs no call. */
+#define READ(skb, at, to)                                                                          \
+    ({                                                                                             \
+        __u32 at_ = (at)&MAX_PACKET_OFFSET;                                                        \
+        const void *from_ = (const void *)(long)(skb)->data + at_;                                 \
+        int r_ = 0;                                                                                \
+                                                                                                   \
+        if (from_ + sizeof(*(to)) <= (const void *)(long)(skb)->data_end)                          \
+            *(to) = *(const typeof(*(to)) *)from_;                                                 \
+        else                                                                                       \
+            r_ = bpf_skb_load_bytes(skb, at_, to, sizeof(*(to)));                                  \
+        r_;                                                                                        \
+    })
 
-static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *f,
-                                           struct beginning *b)
+struct ethernet { /* As ethhdr, whose bytes may lie anywhere. */
+    __be16 to[3], from[3];
+    __be16 type;
+};
+
+static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *f)
 {
-    if (bpf_skb_load_bytes(skb, 0, &b->eth, sizeof(b->eth) + sizeof(b->ip))) {
-        __builtin_memset(&b->ip, 0, sizeof(b->ip));
-        if (bpf_skb_load_bytes(skb, 0, &b->eth, sizeof(b->eth)))
-            return EDGE_MALFORMED;
-    }
-    __builtin_memcpy(f->mac_to, b->eth.h_dest, 6);
-    __builtin_memcpy(f->mac_from, b->eth.h_source, 6);
-    f->type = bpf_ntohs(b->eth.h_proto);
+    struct ethernet eth;
+
+    if (READ(skb, 0, &eth))
+        return EDGE_MALFORMED;
+    __builtin_memcpy(f->mac_to, eth.to, 6);
+    __builtin_memcpy(f->mac_from, eth.from, 6);
+    f->type = bpf_ntohs(eth.type);
     if (skb->vlan_present || f->type == ETH_P_8021Q || f->type == ETH_P_8021AD)
         return EDGE_VLAN;
     if (is_control_mac(f->mac_to) || f->type == ETH_TYPE_LLDP || f->type == ETH_P_PAE)
@@ -105,30 +115,30 @@ static __always_inline __u32 read_ethernet(struct __sk_buff *skb, struct frame *
     return EDGE_PASS;
 }
 
-static __always_inline __u32 edge_read_v4(const struct __sk_buff *skb, struct frame *f,
-                                          const struct iphdr *ip)
+static __always_inline __u32 edge_read_v4(struct __sk_buff *skb, struct frame *f)
 {
     struct packet *p = &f->p;
+    struct iphdr ip;
     __u32 header, total;
     __u16 at;
 
-    if (ip->version != 4 || ip->ihl < 5)
+    if (READ(skb, ETH_HLEN, &ip) || ip.version != 4 || ip.ihl < 5)
         return EDGE_MALFORMED;
-    header = ip->ihl * 4;
-    total = bpf_ntohs(ip->tot_len);
-    at = bpf_ntohs(ip->frag_off);
+    header = ip.ihl * 4;
+    total = bpf_ntohs(ip.tot_len);
+    at = bpf_ntohs(ip.frag_off);
     if (total < header || total + ETH_HLEN > skb->len || (at & IP_RESERVED_FLAG))
         return EDGE_MALFORMED;
-    map_v4(&p->source, ip->saddr);
-    map_v4(&p->destination, ip->daddr);
+    map_v4(&p->source, ip.saddr);
+    map_v4(&p->destination, ip.daddr);
     /* Options can route around the destination that we judge; IGMP alone needs one. */
-    if (ip->ihl > 5 && (ip->protocol != IPPROTO_IGMP || !stays_on_link(p)))
+    if (ip.ihl > 5 && (ip.protocol != IPPROTO_IGMP || !stays_on_link(p)))
         return EDGE_OPTIONS;
-    p->protocol = ip->protocol;
+    p->protocol = ip.protocol;
     p->transport = ETH_HLEN + header;
     f->size = f->piece = total - header;
-    f->hops = ip->ttl;
-    f->id = bpf_ntohs(ip->id);
+    f->hops = ip.ttl;
+    f->id = bpf_ntohs(ip.id);
     f->begin = (at & FRAGMENT_OFFSET) * 8;
     f->more = (at & IP_MORE_FRAGMENTS) != 0;
     return EDGE_PASS;
@@ -148,7 +158,7 @@ static __always_inline __u32 edge_read_v6(struct __sk_buff *skb, struct frame *f
     __u32 end, fragments_seen = 0;
     __u8 next;
 
-    if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)) || ip.version != 6)
+    if (READ(skb, ETH_HLEN, &ip) || ip.version != 6)
         return EDGE_MALFORMED;
     __builtin_memcpy(&p->source, &ip.saddr, 16);
     __builtin_memcpy(&p->destination, &ip.daddr, 16);
@@ -176,7 +186,7 @@ static __always_inline __u32 edge_read_v6(struct __sk_buff *skb, struct frame *f
         }
         if (i == MAX_EDGE_EXTENSIONS)
             return EDGE_EXTENSIONS;
-        if (p->transport + sizeof(h) > end || bpf_skb_load_bytes(skb, p->transport, &h, sizeof(h)))
+        if (p->transport + sizeof(h) > end || READ(skb, p->transport, &h))
             return EDGE_MALFORMED;
         if (next == IPPROTO_FRAGMENT) {
             if (fragments_seen++)
@@ -235,7 +245,7 @@ static __always_inline __u32 edge_read_tcp(struct __sk_buff *skb, struct frame *
 {
     struct tcp_beginning h;
 
-    if (f->size < TCP_HEADER || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+    if (f->size < TCP_HEADER || READ(skb, f->p.transport, &h))
         return cut;
     f->tcp_header = (h.header >> 4) * 4;
     if (f->tcp_header < TCP_HEADER)
@@ -254,7 +264,7 @@ static __always_inline __u32 edge_read_udp(struct __sk_buff *skb, struct frame *
 {
     struct udphdr h;
 
-    if (f->size < sizeof(h) || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+    if (f->size < sizeof(h) || READ(skb, f->p.transport, &h))
         return cut;
     if (bpf_ntohs(h.len) < sizeof(h) || (!f->more && bpf_ntohs(h.len) > f->size))
         return EDGE_MALFORMED;
@@ -267,7 +277,7 @@ static __always_inline __u32 edge_read_icmp(struct __sk_buff *skb, struct frame 
 {
     struct icmp_beginning h;
 
-    if (f->size < sizeof(h) || bpf_skb_load_bytes(skb, f->p.transport, &h, sizeof(h)))
+    if (f->size < sizeof(h) || READ(skb, f->p.transport, &h))
         return cut;
     f->icmp_type = h.type;
     classify_icmp(&f->p, h.type);
@@ -294,16 +304,15 @@ static __always_inline __u32 edge_read_transport(struct __sk_buff *skb, struct f
 /* Reads a frame as far as its ports.  Returns an edge_reason. */
 __noinline int read_frame(struct __sk_buff *skb, struct frame *f)
 {
-    struct beginning b;
     __u32 reason;
 
     if (!f)
         return EDGE_MALFORMED;
     __builtin_memset(f, 0, sizeof(*f));
-    reason = read_ethernet(skb, f, &b);
+    reason = read_ethernet(skb, f);
     if (reason != EDGE_PASS || f->type == ETH_P_ARP)
         return reason;
-    reason = f->type == ETH_P_IPV6 ? edge_read_v6(skb, f) : edge_read_v4(skb, f, &b.ip);
+    reason = f->type == ETH_P_IPV6 ? edge_read_v6(skb, f) : edge_read_v4(skb, f);
     if (reason != EDGE_PASS)
         return reason;
     if (f->more && (f->piece & 7 || !f->piece))

@@ -24,7 +24,10 @@ struct refusal {
 };
 
 struct scratch {
-    struct edge_flow_key key;
+    union {
+        struct edge_flow_key key;
+        struct edge_due due; /* Begins with it. */
+    };
     __u32 function; /* Asked for; 0: none. */
     struct connection c;
     struct decision d;

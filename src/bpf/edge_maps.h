@@ -36,6 +36,14 @@ struct {
     __type(value, __u32);
 } by_ifindex SEC(".maps");
 
+/* What by_ifindex said last, at ifindex % EDGE_PORTS: true while the port says so itself. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, EDGE_PORTS);
+    __type(key, __u32);
+    __type(value, __u32);
+} numbers SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, EDGE_MAX_BINDINGS);
@@ -177,6 +185,20 @@ static __always_inline const struct edge_config *get_config(void)
 static __always_inline struct edge_port *get_port(__u32 number)
 {
     return bpf_map_lookup_elem(&ports, &number);
+}
+
+/* 0: none.  A hash costs more than all else that is looked up for most frames. */
+static __always_inline __u32 get_number(__u32 ifindex)
+{
+    __u32 at = ifindex % EDGE_PORTS, *near = bpf_map_lookup_elem(&numbers, &at), *number;
+    const struct edge_port *port = near ? get_port(*near) : NULL;
+
+    if (near && *near && port && port->ifindex == ifindex)
+        return *near;
+    number = bpf_map_lookup_elem(&by_ifindex, &ifindex);
+    if (near && number)
+        *near = *number;
+    return number ? *number : 0;
 }
 
 /* Learned, and not expired. */

@@ -107,6 +107,7 @@ static inline void bench_begin(void)
     SHIM_ADD(edge_config, SHIM_ARRAY, 1);
     SHIM_ADD(ports, SHIM_ARRAY, 4);
     SHIM_ADD(by_ifindex, SHIM_HASH, 4);
+    SHIM_ADD(numbers, SHIM_ARRAY, EDGE_PORTS);
     SHIM_ADD(macs, SHIM_HASH, 4);
     SHIM_ADD(own, SHIM_HASH, 8);
     SHIM_ADD(owners, SHIM_HASH, 8);
