@@ -106,7 +106,7 @@ static json_t *reporters_json(const struct cloud *c)
     return list;
 }
 
-static int send_batch(struct import *x)
+static int send_batch(struct import *x, uint64_t number)
 {
     CLEANUP(answer_done) struct answer a = {.json = NULL};
     CLEANUP(json_decrefp) json_t *body = NULL;
@@ -115,7 +115,7 @@ static int send_batch(struct import *x)
     int r = EXIT_OK;
 
     (void)snprintf(file, sizeof(file), "%016" PRIx64, x->sum);
-    body = json_pack("{s:s,s:I,s:s,s:o,s:I,s:O}", "file", file, "batch", (json_int_t)++x->batch,
+    body = json_pack("{s:s,s:I,s:s,s:o,s:I,s:O}", "file", file, "batch", (json_int_t)number,
                      "origin", x->origin, "reporters", reporters_json(x->cloud), "missing",
                      (json_int_t)(skipped - x->skipped_told), "records", x->rows);
     x->skipped_told = skipped;
@@ -148,11 +148,13 @@ static int send_ready(struct import *x, bool end)
         (void)json_array_append_new(x->rows, row_json(&s, teller));
         x->connections++;
         if (json_array_size(x->rows) == BATCH)
-            r = send_batch(x);
+            r = send_batch(x, ++x->batch);
     }
     if (r == EXIT_OK && end &&
         (json_array_size(x->rows) || cloud_counts(x->cloud)->skip_data > x->skipped_told))
-        r = send_batch(x);
+        r = send_batch(x, ++x->batch);
+    if (r == EXIT_OK && end && x->batch) /* Answered when all of them are on the disk. */
+        r = send_batch(x, x->batch);
     return r;
 }
 

@@ -8,8 +8,8 @@ import subprocess
 import time
 
 import pytest
-from test_controller import (CLI, INVENTORY, POLICY, Controller, controller, tmp_path, until)  # noqa: F401
-from test_flows import all_flows
+from test_controller import (CLI, INVENTORY, PATIENCE_S, POLICY, Controller, controller, tmp_path, until)  # noqa: F401
+from test_flows import all_flows, fifo, on_a_slow_disk, released
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
 LONG = bool(os.environ.get("SUIMITSU_LONG"))
@@ -142,6 +142,27 @@ def test_an_import_that_was_cut_off_goes_on_where_it_was(controller, tmp_path):
     [told], _ = imported(c, "aws-vpc", path)
     assert told["imported"] + told["there_already"] == told["connections"] == n
     kept(c, n)
+
+
+def test_an_import_is_done_when_it_is_on_the_disk(controller, tmp_path):
+    """The disk does not come back: what was taken is in the answers, and who imports it still waits when the daemon dies."""
+    c = controller
+    on_a_slow_disk(c, tmp_path)
+    c.start()
+    path = aws_file(tmp_path / "vpc.log", started(c))
+    go, held = fifo(tmp_path / "disk.go"), fifo(tmp_path / "disk.journal")
+    command = [str(CLI), "flows", "import", "--format", "aws-vpc", "--socket", str(c.run_dir / "api.sock"), str(path)]
+    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    released(held)
+    kept(c, 41)
+    c.kill()
+    said = first.communicate(timeout=PATIENCE_S)
+    assert first.returncode == 7 and "the same command goes on" in said[1], (first.returncode, said)
+    go.unlink()
+    c.start()
+    [told], _ = imported(c, "aws-vpc", path, code=9)
+    assert told["imported"] + told["there_already"] == 41
+    kept(c, 41)
 
 
 def test_a_dry_run_needs_no_controller_and_a_wrong_file_is_said(tmp_path):

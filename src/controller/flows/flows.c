@@ -247,6 +247,8 @@ int flows_observe(struct flows *f, const struct flows_seen *told)
     b.n_flows = observe_batch(f, told, now_ms, &moved);
     b.flows = f->batch;
     r = history_append(f->history, &b, &known);
+    if (r == 0 && told->sequence)
+        owe_answer(s, told->epoch, told->sequence);
     commit_soon(f);
     if (r < 0) {
         if (!f->error)
@@ -271,6 +273,17 @@ int flows_observe(struct flows *f, const struct flows_seen *told)
     if (b.n_flows)
         f->options.news(f->options.user);
     return 0;
+}
+
+enum flows_place flows_place_of(const struct flows *f, const char *stream, uint64_t epoch,
+                                uint64_t sequence)
+{
+    struct stream *s;
+
+    if (history_acknowledged(f->history, stream, epoch) >= sequence)
+        return FLOWS_ON_DISK;
+    HASH_FIND(hh, f->streams, stream, strlen(stream), s);
+    return s && s->epoch == epoch && s->sequence >= sequence ? FLOWS_IN_MEMORY : FLOWS_NOWHERE;
 }
 
 void flows_missing(struct flows *f, const char *stream, uint64_t n)

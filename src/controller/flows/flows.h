@@ -97,6 +97,11 @@ struct flows_seen {
  * much waits for it, or it is over the stream's share of a minute. */
 int flows_observe(struct flows *f, const struct flows_seen *told);
 
+/* How far a batch is, and all before it. */
+enum flows_place { FLOWS_NOWHERE, FLOWS_IN_MEMORY, FLOWS_ON_DISK };
+enum flows_place flows_place_of(const struct flows *f, const char *stream, uint64_t epoch,
+                                uint64_t sequence);
+
 /* So many records of a stream will never come: evidence is incomplete. */
 void flows_missing(struct flows *f, const char *stream, uint64_t n);
 

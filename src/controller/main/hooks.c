@@ -130,6 +130,8 @@ static void flows_are_durable(void *user, const char *stream, uint64_t epoch, ui
 
     if (app->dist)
         dist_acknowledge_flows(app->dist, stream, epoch, sequence);
+    if (app->server && strncmp(stream, "import/", strlen("import/")) == 0)
+        server_wake(app->server);
 }
 
 static void flows_have_news(void *user)

@@ -153,11 +153,36 @@ static bool take_head(const json_t *body, struct import_batch *b, uint64_t *ret_
     return true;
 }
 
+static enum flows_place place_of(const struct app *app, const struct flows_seen *seen)
+{
+    return app->flows ? flows_place_of(app->flows, seen->stream, seen->epoch, seen->sequence)
+                      : FLOWS_NOWHERE;
+}
+
+static void note_import(struct app *app, const struct http_request *q, const json_t *body,
+                        const struct flows_seen *seen)
+{
+    if (json_uint(body, "missing"))
+        flows_missing(app->flows, seen->stream, json_uint(body, "missing"));
+    if (seen->sequence == 1)
+        app_audit(app, q->who->actor, "flows.import", seen->stream, json_text(body, "origin"));
+}
+
+/* Batches are taken one behind the other without waiting for the disk; one without records is
+ * answered when all of them are there. */
 static void answer_import(struct app *app, const struct http_request *q, const json_t *body,
                           const struct flows_seen *seen, struct http_response *a)
 {
-    int r = app->flows ? flows_observe(app->flows, seen) : -EBUSY;
+    int r = -EBUSY;
 
+    if (!seen->n && place_of(app, seen) != FLOWS_NOWHERE)
+        r = 1; /* Asked again. */
+    else if (app->flows)
+        r = flows_observe(app->flows, seen);
+    if (r == 0)
+        note_import(app, q, body, seen);
+    if (r >= 0 && !seen->n && place_of(app, seen) != FLOWS_ON_DISK)
+        r = -EBUSY;
     if (r == -EBUSY && !q->last_chance) {
         a->status = 0; /* Later, when the disk has taken what waits. */
         return;
@@ -166,10 +191,6 @@ static void answer_import(struct app *app, const struct http_request *q, const j
         http_problem(a, 503, "the history takes no more now; the same import goes on where it was");
         return;
     }
-    if (r == 0 && json_uint(body, "missing"))
-        flows_missing(app->flows, seen->stream, json_uint(body, "missing"));
-    if (r == 0 && seen->sequence == 1)
-        app_audit(app, q->who->actor, "flows.import", seen->stream, json_text(body, "origin"));
     http_ok(a, json_pack("{s:I,s:I}", "taken", (json_int_t)(r ? 0 : seen->n), "known",
                          (json_int_t)(r ? seen->n : 0)));
 }
