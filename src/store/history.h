@@ -157,8 +157,7 @@ int history_use(const struct history *h, text_t rule, struct history_use *ret_us
 int history_retain(struct history *h, uint64_t now_ms, uint64_t *ret_forgotten);
 
 /* The same in three steps, as of a commit: only the second waits for the disk.  Meanwhile batches
- * are appended and questions asked, but no commit begins.  NULL: nothing is to be forgotten. SQLite
- * and ClickHouse forget in the last step. */
+ * are appended and questions asked, but no commit begins.  NULL: nothing is to be forgotten. */
 struct history_retention *history_retain_begin(struct history *h, uint64_t now_ms);
 void history_retain_write(struct history_retention *r);
 int history_retain_end(struct history *h, struct history_retention *r, uint64_t *ret_forgotten);

@@ -386,7 +386,10 @@ static void batches_come_while_another_thread_forgets(void **state)
     model_init(&m, 51, start_ms);
     for (; sequence < 48; sequence++)
         assert_int_equal(model_append(&m, h, "pc1", sequence + 1, 20, sequence * (day_ms / 12)), 0);
+    assert_int_equal(history_sync(h), 0);
     settle(h);
+    for (uint64_t i = 0; i < 3; i++) /* Of a day that goes, and not on the disk. */
+        assert_int_equal(model_append(&m, h, "pc2", i + 1, 20, i * (day_ms / 12)), 0);
     r = history_retain_begin(h, now_ms);
     assert_non_null(r);
     assert_int_equal(pthread_create(&thread, NULL, write_retention, r), 0);
@@ -395,12 +398,13 @@ static void batches_come_while_another_thread_forgets(void **state)
     history_snapshot_free(history_snapshot(h));
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(history_retain_end(h, r, &forgotten), 0);
-    assert_int_equal(forgotten, 2 * 12 * 20);
+    if (!kind.columns) /* Which have these in the part that is being made. */
+        assert_int_equal(forgotten, 2 * 12 * 20 + 3 * 20);
+    assert_int_equal(history_sync(h), 0);
     model_forget(&m, start_ms + 2 * day_ms);
     settle(h);
     model_compare(&m, h, 20);
-    if (kind.columns) /* The others look only then. */
-        assert_null(history_retain_begin(h, now_ms));
+    assert_null(history_retain_begin(h, now_ms));
     history_free(TAKE_PTR(h));
     h = opened_with(&o);
     model_compare(&m, h, 20);

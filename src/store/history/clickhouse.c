@@ -134,13 +134,15 @@ static int clickhouse_append(struct history *h, const struct history_batch *b)
     return history_sqlite.append(h, b);
 }
 
-static int clickhouse_retain(struct history *h, uint64_t now_ms, uint64_t *ret_forgotten)
+/* What is away is forgotten by the one who sends it. */
+static uint64_t clickhouse_retain_end(struct history *h, void *retention, bool written)
 {
-    int r = history_sqlite.retain(h, now_ms, ret_forgotten);
+    struct sqlite *q = h->backend;
+    uint64_t horizon = q->horizon, forgotten = sqlite_retain_end(h, retention, written);
 
-    if (r == 0 && *ret_forgotten)
-        wake(((struct sqlite *)h->backend)->away, true);
-    return r;
+    if (forgotten || q->horizon > horizon)
+        wake(q->away, true);
+    return forgotten;
 }
 
 static void clickhouse_state(const struct history *h, struct history_state *s)
@@ -335,6 +337,8 @@ const struct history_kind history_clickhouse = {
     .snapshot_free = clickhouse_snapshot_end,
     .scan = clickhouse_scan,
     .edges = clickhouse_edges,
-    .retain = clickhouse_retain,
+    .retain_new = sqlite_retain_new,
+    .retain_write = sqlite_retain_write,
+    .retain_end = clickhouse_retain_end,
     .state = clickhouse_state,
 };

@@ -17,7 +17,6 @@ struct history_snapshot {
 struct history_retention {
     const struct history_kind *kind;
     void *work; /* The kind's. */
-    uint64_t now_ms;
     int result;
 };
 
@@ -300,17 +299,13 @@ int history_use(const struct history *h, text_t rule, struct history_use *ret_us
 
 struct history_retention *history_retain_begin(struct history *h, uint64_t now_ms)
 {
+    void *work = h->options.read_only ? NULL : h->kind->retain_new(h, now_ms);
     struct history_retention *r;
-    void *work = NULL;
 
-    if (h->kind->retain_new && !h->options.read_only) {
-        work = h->kind->retain_new(h, now_ms);
-        if (!work)
-            return NULL;
-    }
+    if (!work && !h->options.read_only)
+        return NULL;
     r = xcalloc(1, sizeof(*r));
-    *r = (struct history_retention){
-        .kind = h->kind, .work = work, .now_ms = now_ms, .result = -ECANCELED};
+    *r = (struct history_retention){.kind = h->kind, .work = work, .result = -ECANCELED};
     return r;
 }
 
@@ -326,8 +321,6 @@ int history_retain_end(struct history *h, struct history_retention *r, uint64_t 
 
     if (r->work)
         forgotten = r->kind->retain_end(h, r->work, result == 0);
-    else if (result == 0)
-        result = r->kind->retain(h, r->now_ms, &forgotten);
     free(r);
     if (result == 0)
         *ret_forgotten = forgotten;

@@ -33,9 +33,8 @@ struct history_kind {
     int (*edges)(const void *s, const struct history_query *q, history_take *take, void *user,
                  struct history_progress *progress); /* NULL: as scan(). */
 
-    /* Either all at once, or in the steps of history_retain_begin(); retain_end() after an error
-     * leaves everything as it was. */
-    int (*retain)(struct history *h, uint64_t now_ms, uint64_t *ret_forgotten);
+    /* history_retain_begin(): what is to be forgotten.  retain_write(), in any thread, looks at
+     * nothing else that changes meanwhile.  retain_end(): it was written, or what was not stays. */
     void *(*retain_new)(struct history *h, uint64_t now_ms); /* NULL: nothing is to be done. */
     int (*retain_write)(void *retention);
     uint64_t (*retain_end)(struct history *h, void *retention, bool written); /* Forgotten. */

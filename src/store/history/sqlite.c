@@ -187,7 +187,11 @@ static void note_meta(struct history *h, struct sqlite *q, uint64_t values[SQLIT
 static int save_meta(const struct sqlite *q, const uint64_t values[SQLITE_META])
 {
     CLEANUP(sqlite_finalizep) sqlite3_stmt *s = NULL;
-    int r = sqlite_prepare(q->db, "INSERT OR REPLACE INTO meta (value, key) VALUES (?1, ?2)", &s);
+    /* None of these falls, and a commit that failed once may be older than what is there. */
+    int r = sqlite_prepare(q->db,
+                           "INSERT INTO meta (value, key) VALUES (?1, ?2) ON CONFLICT (key)"
+                           " DO UPDATE SET value = max(value, ?1)",
+                           &s);
 
     for (size_t i = 0; r == 0 && i < SQLITE_META; i++) {
         (void)sqlite3_bind_text(s, 2, sqlite_meta_keys[i], -1, SQLITE_STATIC);
@@ -342,12 +346,6 @@ void sqlite_commit_end(struct history *h, void *commit, bool written)
     free(k);
 }
 
-static int reread_days(struct sqlite *q)
-{
-    q->days.n = 0;
-    return sqlite_read_days(q->db, &q->days);
-}
-
 static int sqlite_append(struct history *h, const struct history_batch *b)
 {
     struct sqlite *q = h->backend;
@@ -366,7 +364,50 @@ static int sqlite_append(struct history *h, const struct history_batch *b)
     return 0;
 }
 
-static int drop_day(struct sqlite *q, uint64_t day)
+/* ---- forgetting ---- */
+
+struct retention {
+    struct sqlite *q;
+    uint64_t wanted, today, max_bytes;
+    uint64_t horizon, rows, bytes; /* As they are in the file; rows that are gone. */
+    struct days days;
+    bool knows_days;
+};
+
+static bool is_too_much(const struct sqlite *q, uint64_t bytes, uint64_t horizon,
+                        uint64_t max_bytes)
+{
+    return max_bytes && bytes + (q->away ? clickhouse_bytes(q->away, horizon) : 0) > max_bytes;
+}
+
+/* Whether the oldest day has to go. */
+static bool has_to_go(const struct retention *k, const struct days *days, uint64_t bytes)
+{
+    const struct day *oldest = days->n ? &days->days[0] : NULL;
+
+    return oldest &&
+           (oldest->day < k->wanted ||
+            (oldest->day < k->today && is_too_much(k->q, bytes, k->horizon, k->max_bytes)));
+}
+
+void *sqlite_retain_new(struct history *h, uint64_t now)
+{
+    struct sqlite *q = h->backend;
+    struct retention *k = xcalloc(1, sizeof(*k));
+    uint64_t age = h->options.max_age_ms;
+
+    *k = (struct retention){.q = q,
+                            .wanted = age && now > age ? (now - age) / sqlite_day_ms : 0,
+                            .today = now / sqlite_day_ms,
+                            .max_bytes = h->options.max_bytes,
+                            .horizon = q->horizon};
+    if (k->wanted > q->horizon || has_to_go(k, &q->days, bytes_of(q)))
+        return k;
+    free(k);
+    return NULL;
+}
+
+static int drop_day(const struct sqlite *q, uint64_t day)
 {
     CLEANUP(buf_done) struct buf sql = BUF_INIT;
     unsigned long long n = day;
@@ -375,59 +416,97 @@ static int drop_day(struct sqlite *q, uint64_t day)
     return execute(q->db, sql.data);
 }
 
-/* Forgets the oldest day, if it is before 'horizon' or too much is kept. */
-static int forget_one(struct history *h, uint64_t horizon, uint64_t today, uint64_t *rows)
+static int save_horizon(const struct sqlite *q, uint64_t horizon)
 {
-    struct sqlite *q = h->backend;
-    const struct day *oldest = q->days.n ? &q->days.days[0] : NULL;
-    bool old = oldest && oldest->day < horizon;
-    uint64_t meta[SQLITE_META];
-    int r;
+    CLEANUP(sqlite_finalizep) sqlite3_stmt *s = NULL;
+    int r = sqlite_prepare(q->db, "INSERT OR REPLACE INTO meta (value, key) VALUES (?1, 'horizon')",
+                           &s);
 
-    if (oldest && !old && h->options.max_bytes && oldest->day < today)
-        old = bytes_of(q) + (q->away ? clickhouse_bytes(q->away, q->horizon) : 0) >
-              h->options.max_bytes;
-    if (!old)
-        return 0;
-    r = execute(q->db, "BEGIN IMMEDIATE");
-    q->horizon = oldest->day + 1 > q->horizon ? oldest->day + 1 : q->horizon;
-    note_meta(h, q, meta);
-    if (r == 0)
-        r = drop_day(q, oldest->day);
-    if (r == 0)
-        r = save_meta(q, meta);
-    if (r == 0)
-        r = execute(q->db, "COMMIT");
-    if (r < 0) {
-        (void)execute(q->db, "ROLLBACK");
-        return r;
-    }
-    *rows += oldest->rows;
-    r = reread_days(q);
-    return r < 0 ? r : 1;
+    return r < 0 ? r : put_numbers(s, &horizon, 1);
 }
 
-static int sqlite_retain(struct history *h, uint64_t now, uint64_t *ret_forgotten)
+static int look_at_days(struct retention *k)
+{
+    int r;
+
+    k->days.n = 0;
+    r = sqlite_read_days(k->q->db, &k->days);
+    k->knows_days = r == 0;
+    return r;
+}
+
+/* Sets the horizon, and forgets what the oldest day has, if that is before it. */
+static int move_horizon(struct retention *k, uint64_t horizon)
+{
+    const struct day *oldest = k->days.n ? &k->days.days[0] : NULL;
+    bool has_one = oldest && oldest->day < horizon;
+    uint64_t rows = has_one ? oldest->rows : 0;
+    int r = execute(k->q->db, "BEGIN IMMEDIATE");
+
+    if (r == 0 && has_one)
+        r = drop_day(k->q, oldest->day);
+    if (r == 0)
+        r = save_horizon(k->q, horizon);
+    if (r == 0)
+        r = execute(k->q->db, "COMMIT");
+    if (r < 0) {
+        (void)execute(k->q->db, "ROLLBACK"); /* Perhaps SQLite did it already. */
+        return r;
+    }
+    k->horizon = horizon;
+    k->rows += rows;
+    return look_at_days(k);
+}
+
+int sqlite_retain_write(void *retention)
+{
+    struct retention *k = retention;
+    int r = look_at_days(k);
+
+    while (r == 0 && has_to_go(k, &k->days, bytes_of(k->q))) {
+        uint64_t behind = k->days.days[0].day + 1;
+
+        r = move_horizon(k, behind > k->horizon ? behind : k->horizon);
+    }
+    if (r == 0 && k->wanted > k->horizon)
+        r = move_horizon(k, k->wanted);
+    if (k->rows)
+        (void)execute(k->q->db, "PRAGMA incremental_vacuum"); /* Only gives room back. */
+    k->bytes = bytes_of(k->q);
+    return r;
+}
+
+/* What came for those days meanwhile goes with them. */
+static uint64_t forget_pending(struct sqlite *q)
+{
+    size_t n = 0, n_before = q->n_pending;
+
+    for (size_t i = 0; i < n_before; i++)
+        if (q->pending[i].first_ms / sqlite_day_ms >= q->horizon)
+            q->pending[n++] = q->pending[i];
+    q->n_pending = n;
+    return n_before - n;
+}
+
+uint64_t sqlite_retain_end(struct history *h, void *retention, bool written)
 {
     struct sqlite *q = h->backend;
-    uint64_t age = h->options.max_age_ms, horizon = q->horizon, rows = 0, meta[SQLITE_META];
-    int r = history_sync(h);
+    struct retention *k = retention;
+    uint64_t forgotten = k->rows;
 
-    if (age && now > age && (now - age) / sqlite_day_ms > horizon)
-        horizon = (now - age) / sqlite_day_ms;
-    while (r == 0 && (r = forget_one(h, horizon, now / sqlite_day_ms, &rows)) > 0)
-        r = 0;
-    if (r == 0 && horizon > q->horizon) {
-        q->horizon = horizon;
-        note_meta(h, q, meta);
-        r = save_meta(q, meta);
+    (void)written; /* Each day is gone, or is not; an error leaves the others. */
+    q->horizon = k->horizon;
+    forgotten += forget_pending(q);
+    if (k->knows_days) {
+        struct days days = q->days;
+
+        q->bytes = k->bytes;
+        q->days = k->days;
+        k->days = days;
     }
-    if (rows)
-        (void)execute(q->db, "PRAGMA incremental_vacuum"); /* Only gives room back. */
-    q->bytes = bytes_of(q);
-    if (r == 0)
-        *ret_forgotten = rows;
-    return r;
+    days_done(&k->days);
+    free(k);
+    return forgotten;
 }
 
 static void state_of_waiting(const struct flow *flows, size_t n, struct history_state *s)
@@ -471,6 +550,8 @@ const struct history_kind history_sqlite = {
     .snapshot = sqlite_snapshot,
     .snapshot_free = sqlite_snapshot_free,
     .scan = sqlite_scan,
-    .retain = sqlite_retain,
+    .retain_new = sqlite_retain_new,
+    .retain_write = sqlite_retain_write,
+    .retain_end = sqlite_retain_end,
     .state = sqlite_state,
 };

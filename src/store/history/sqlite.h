@@ -69,6 +69,11 @@ void *sqlite_commit_new(struct history *h, const struct streams_news *streams);
 int sqlite_commit_write(void *commit);
 void sqlite_commit_end(struct history *h, void *commit, bool written);
 
+/* As of kind.h; each day in a transaction of its own. */
+void *sqlite_retain_new(struct history *h, uint64_t now_ms);
+int sqlite_retain_write(void *retention);
+uint64_t sqlite_retain_end(struct history *h, void *retention, bool written);
+
 /* A row of sqlite_columns. */
 void sqlite_row(sqlite3_stmt *s, struct flow *ret_f);
 /* A number of meta by its key; 0: there is none. */
