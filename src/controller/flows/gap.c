@@ -157,14 +157,15 @@ static void put_gap(struct store_transaction *t, const struct gap *g)
     store_put(t, g->key, bytes, strlen(bytes));
 }
 
-int gaps_save(struct flows *f)
+/* As many as one transaction takes; after it 'ret_n' is less when that is all. */
+static int save_some(struct flows *f, size_t *ret_n)
 {
     CLEANUP(store_transaction_freep) struct store_transaction *t = store_transaction_new();
-    struct gap *g, *next;
-    size_t n = 0;
+    struct gap *put[STORE_MAX_OPERATIONS], *g, *next;
+    size_t n = 0, n_put = 0;
     int r;
 
-    while (HASH_COUNT(f->gaps) > FLOWS_GAPS_KEPT && !f->gaps->dirty) {
+    while (HASH_COUNT(f->gaps) > FLOWS_GAPS_KEPT && !f->gaps->dirty && n < STORE_MAX_OPERATIONS) {
         store_delete(t, f->gaps->key);
         gap_done(f, f->gaps);
         n++;
@@ -172,14 +173,27 @@ int gaps_save(struct flows *f)
     HASH_ITER (hh, f->gaps, g, next)
         if (g->dirty && n < STORE_MAX_OPERATIONS) {
             put_gap(t, g);
+            put[n_put++] = g;
             n++;
         }
     r = n ? store_commit(f->options.store, t, NULL) : 0;
     if (r < 0)
         return r;
-    HASH_ITER (hh, f->gaps, g, next)
-        g->dirty = false;
+    for (size_t i = 0; i < n_put; i++)
+        put[i]->dirty = false;
+    *ret_n = n;
     return 0;
+}
+
+int gaps_save(struct flows *f)
+{
+    size_t n = 0;
+    int r;
+
+    do
+        r = save_some(f, &n);
+    while (r == 0 && n == STORE_MAX_OPERATIONS);
+    return r;
 }
 
 /* An agent tells of its own endpoint, and of those that hang on its edge: "edge1/plc". */
