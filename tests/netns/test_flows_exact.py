@@ -26,8 +26,11 @@ class Site:
         for host in self.control.agent_hosts():
             self.control.enroll(host)
         self.control.wait_enforced()
-        path = lab.folder / "policy.yaml"
-        path.write_text(RULES % "one")
+        self.apply(RULES % "one")
+
+    def apply(self, text):
+        path = self.lab.folder / "policy.yaml"
+        path.write_text(text)
         self.control.apply(path)
 
     def edges(self, **query):
@@ -104,6 +107,19 @@ def test_what_was_made_a_moment_ago_is_told_when_it_is_asked_for(site):
         assert try_one(site.a, target("tcp", site.b, 7001), GOOD) == "open"
         site.report()
         wait_for(lambda: site.count(port=7001) == known + 1, 10, lambda: f"one more than {known}: {site.edges()}")
+
+
+def test_a_rule_is_named_though_others_run_and_nobody_else_remembers_it_when_it_is_told(site):
+    """Two changes within the second in which the enforcing half adds up, and a controller that was started again."""
+    known = site.count(port=7001, rule="by-name")
+    assert try_one(site.a, target("tcp", site.b, 7001), GOOD) == "open"
+    for why in ("another reason", "test"):
+        site.apply((RULES % "one").replace("why: test", f"why: {why}"))
+    site.lab.stop_program("control", "suimitsud", signal.SIGKILL)
+    site.control.start()
+    site.control.wait_enforced()
+    site.report()
+    wait_for(lambda: site.count(port=7001, rule="by-name") == known + 1, 10, lambda: f"one more than {known}: {site.edges()}")
 
 
 def test_a_killed_agent_is_said_to_be_interrupted(site):

@@ -2,6 +2,8 @@
 /* What report.h promises: few records, and no event lost or counted twice. */
 #include "agent/enforce/report.h"
 
+#include <stdio.h>
+
 #include "unit/test.h"
 
 struct given {
@@ -66,6 +68,33 @@ static void a_denial_does_not_wait(void **state)
     report_add(r, &f, 1000);
     report_flush(r, 1001);
     assert_int_equal(g.n, 1);
+    report_free(r);
+}
+
+static void call_it_by_its_number(void *arg, struct ipc_flow *flow)
+{
+    const struct given *g = arg;
+
+    (void)snprintf(flow->rule_name, sizeof(flow->rule_name), "rule %u of %u", flow->rule,
+                   (unsigned)g->room);
+}
+
+static void what_waits_keeps_the_name_that_its_rule_had(void **state)
+{
+    (void)state;
+    struct given g = {.room = 7};
+    struct report *r = report_new(give, &g);
+    struct enforcer_flow f = flow_to(443, VERDICT_ALLOW);
+
+    f.rule = 3;
+    report_add(r, &f, 1000);
+    report_name_rules(r, call_it_by_its_number);
+    g.room = 8;
+    report_add(r, &f, 1001);
+    report_flush(r, 3000);
+    assert_int_equal(g.n, 1);
+    assert_int_equal(g.last.count, 2);
+    assert_string_equal(g.last.rule_name, "rule 3 of 7");
     report_free(r);
 }
 
@@ -138,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_events_become_one_record_with_their_sum),
         cmocka_unit_test(a_denial_does_not_wait),
+        cmocka_unit_test(what_waits_keeps_the_name_that_its_rule_had),
         cmocka_unit_test(a_flood_of_different_events_is_given_away_early_and_whole),
         cmocka_unit_test(what_is_not_taken_waits_and_denials_go_first),
         cmocka_unit_test(without_room_the_oldest_that_is_no_denial_goes_and_is_counted),

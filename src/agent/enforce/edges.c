@@ -26,6 +26,7 @@ static int edge_seat_apply(struct seat *s, const struct program *p, struct buf *
         buf_puts(why, "there is no edge on this machine");
         return -ENODEV;
     }
+    (void)edge_drain(e->edge); /* As the host's. */
     return edge_load(e->edge, s->port.interface, p, why);
 }
 

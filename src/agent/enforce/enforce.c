@@ -58,7 +58,11 @@ struct enforcer_events enforce_events(struct enforce *e)
 
 static int host_seat_apply(struct seat *s, const struct program *p, struct buf *why)
 {
-    return host_apply(((struct enforce *)s->owner)->host, p, why);
+    const struct enforce *e = s->owner;
+
+    (void)host_drain(e->host); /* What was judged until now, while its rules have names. */
+    host_flush(e->host);
+    return host_apply(e->host, p, why);
 }
 
 static int host_seat_trust(struct seat *s, const struct address *address, bool own,

@@ -229,6 +229,12 @@ void report_flush(struct report *r, uint64_t now_ms)
     flush_some(r, now_ms, false);
 }
 
+void report_name_rules(struct report *r, void (*name)(void *arg, struct ipc_flow *flow))
+{
+    for (struct record *x = r->records; x; x = x->hh.next)
+        name(r->arg, &x->flow);
+}
+
 size_t report_waiting(const struct report *r)
 {
     return HASH_COUNT(r->records);

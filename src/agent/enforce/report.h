@@ -30,6 +30,10 @@ void report_free(struct report *r); /* What waits is dropped; flush before. */
 void report_add(struct report *r, const struct enforcer_flow *f, uint64_t now_ms);
 void report_flush(struct report *r, uint64_t now_ms);
 
+/* Before it is forgotten what their rules are called: 'name' sees each that waits, with 'arg' of
+ * report_new(), and may set rule_name. */
+void report_name_rules(struct report *r, void (*name)(void *arg, struct ipc_flow *flow));
+
 size_t report_waiting(const struct report *r); /* Records. */
 uint64_t report_lost(const struct report *r);  /* Records, in all. */
 

@@ -39,9 +39,26 @@ void seat_start_clock(struct seat *s)
                                           : 1);
 }
 
+/* Of the running program, or the one before. */
+static void name_rule(void *arg, struct ipc_flow *flow)
+{
+    const struct seat *s = arg;
+    const struct program *p = s->running;
+    const char *name = "";
+
+    if (flow->rule_name[0])
+        return;
+    if (p && flow->revision == p->revision && flow->rule && flow->rule <= p->n_rules)
+        name = p->rules[flow->rule - 1].id;
+    else if (flow->revision == s->former_revision && flow->rule && flow->rule <= s->n_former_rules)
+        name = s->former_rules[flow->rule - 1].id;
+    (void)snprintf(flow->rule_name, sizeof(flow->rule_name), "%s", name);
+}
+
 void seat_set_running(struct seat *s, struct program *p)
 {
-    if (s->running) { /* What was judged by it is still to be told. */
+    if (s->running) { /* What was judged by it is still to be told, by its names. */
+        report_name_rules(s->report, name_rule);
         free(s->former_rules);
         s->n_former_rules = s->running->n_rules;
         s->former_revision = s->running->revision;
@@ -273,14 +290,8 @@ static bool give_record(void *arg, const struct ipc_flow *flow)
 {
     struct seat *s = arg;
     struct ipc_flow told = *flow;
-    const struct program *p = s->running;
-    const char *name = "";
 
-    if (p && flow->revision == p->revision && flow->rule && flow->rule <= p->n_rules)
-        name = p->rules[flow->rule - 1].id;
-    else if (flow->revision == s->former_revision && flow->rule && flow->rule <= s->n_former_rules)
-        name = s->former_rules[flow->rule - 1].id;
-    (void)snprintf(told.rule_name, sizeof(told.rule_name), "%s", name);
+    name_rule(s, &told);
     return s->ops->tell(s, IPC_FLOW, &told, sizeof(told)) == 0;
 }
 
