@@ -17,7 +17,7 @@ static const char *const verdicts[] = {"deny", "allow", "would-deny", NULL};
 static const char *const layers[] = {"lifeline", "quarantine", "glass", "never",
                                      "allow",    "default",    NULL};
 static const char *const directions[] = {"out", "in", NULL};
-static const char *const marks[] = {"guessed", "estimated", "retimed"}; /* From bit 1. */
+static const char *const marks[] = {"guessed", "estimated", "retimed", "twin"}; /* From bit 1. */
 static const char *const origins[] = {"agent", "edge", "ipfix", "netflow5", "netflow9",
                                       "sflow", "aws",  "azure", "gcp",      NULL};
 

@@ -24,6 +24,7 @@ struct roster {
     struct named_address {
         struct address address;
         const char *name;
+        const char *tellers[2];
     } * addresses;
     size_t n, room;
     struct table index; /* Of 'addresses'. */
@@ -169,11 +170,17 @@ static bool is_address(const void *context, uint32_t number, const void *key)
     return address_compare(&r->addresses[number].address, key) == 0;
 }
 
-static void roster_add(struct roster *r, const struct address *a, const char *name)
+static void roster_add(struct roster *r, const struct address *a, const struct named_address *as)
 {
     GROW(r->addresses, r->n, r->room);
-    r->addresses[r->n] = (struct named_address){*a, name};
+    r->addresses[r->n] = *as;
+    r->addresses[r->n].address = *a;
     table_add(&r->index, table_hash(a, sizeof(*a), 0), (uint32_t)r->n++);
+}
+
+static const char *keep(struct roster *r, const char *name)
+{
+    return arena_text(r->arena, name, strlen(name));
 }
 
 static struct roster *roster_new(uint64_t version, const struct inventory *inventory)
@@ -184,11 +191,15 @@ static struct roster *roster_new(uint64_t version, const struct inventory *inven
     r->arena = arena_new();
     for (size_t i = 0; inventory && i < inventory->n_endpoints; i++) {
         const struct endpoint *e = &inventory->endpoints[i];
-        const char *name = arena_text(r->arena, e->name, strlen(e->name));
+        struct named_address as = {.name = keep(r, e->name)};
 
+        if (e->enforcers & ENFORCER_HOST)
+            as.tellers[0] = as.name;
+        if ((e->enforcers & ENFORCER_EDGE) && e->edge)
+            as.tellers[1] = keep(r, e->edge->agent.name);
         for (size_t k = 0; k < e->n_addresses; k++)
             if (!roster_name(r, &e->addresses[k]))
-                roster_add(r, &e->addresses[k], name);
+                roster_add(r, &e->addresses[k], &as);
     }
     return r;
 }
@@ -238,6 +249,14 @@ const char *roster_name(const struct roster *r, const struct address *a)
     uint32_t n = table_find(&r->index, table_hash(a, sizeof(*a), 0), is_address, r, a);
 
     return n == TABLE_NONE ? NULL : r->addresses[n].name;
+}
+
+void roster_tellers(const struct roster *r, const struct address *a, const char *ret_agents[2])
+{
+    uint32_t n = table_find(&r->index, table_hash(a, sizeof(*a), 0), is_address, r, a);
+
+    for (size_t i = 0; i < 2; i++)
+        ret_agents[i] = n == TABLE_NONE ? NULL : r->addresses[n].tellers[i];
 }
 
 uint64_t roster_version(const struct roster *r)

@@ -53,4 +53,8 @@ const struct roster *past_roster(struct past *p, int64_t at_s);
 /* The endpoint's name, or NULL: outside, or unknown then.  Borrowed from the roster. */
 const char *roster_name(const struct roster *r, const struct address *a);
 
+/* The agents that tell of its connections when they are enrolled: its own, and that of the edge
+ * before it; NULL: it has none.  Both NULL of a stranger. */
+void roster_tellers(const struct roster *r, const struct address *a, const char *ret_agents[2]);
+
 uint64_t roster_version(const struct roster *r); /* Of the inventory. */

@@ -35,8 +35,9 @@ enum flow_mark {                     /* Bits, kept on disk: only ever added. */
                  FLOW_GUESSED = 2,   /* Which end is the client was not told: by the ports. */
                  FLOW_ESTIMATED = 4, /* Counts or bytes stand for samples. */
                  FLOW_RETIMED = 8,   /* Its time was not believed. */
+                 FLOW_TWIN = 16,     /* Of the destination's enforcer: the source's tells, too. */
                  FLOW_MARKS_OF_OTHERS = FLOW_GUESSED | FLOW_ESTIMATED | FLOW_RETIMED,
-                 FLOW_MARKS_ALL = 15,
+                 FLOW_MARKS_ALL = 31,
 };
 
 enum { FLOW_MINUTE_MS = 60000 };
@@ -100,10 +101,9 @@ static inline const char *flow_word_name(enum flow_word word)
 }
 
 /* Is it this record that counts, or another reporter's about the same connections?  The source's
- * does, where it has an enforcer that reports; a denial always does, since only who denies knows of
- * it, or the destination denies what the source had let pass. */
-static inline bool flow_counts(const struct flow *f, bool source_reports)
+ * does, where it had an enforcer that reports by then; a denial always does, since only who denies
+ * knows of it, or the destination denies what the source had let pass. */
+static inline bool flow_counts(const struct flow *f)
 {
-    return flow_is_others(f) || f->direction == DIRECTION_OUT || f->verdict == VERDICT_DENY ||
-           !f->from || !source_reports;
+    return !(f->marks & FLOW_TWIN) || f->verdict == VERDICT_DENY;
 }

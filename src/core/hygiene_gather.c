@@ -123,7 +123,7 @@ static void add_one(struct hygiene *h, const struct flow *f)
     struct hygiene_rule *r;
 
     if (number == NOBODY || f->first_ms < h->evidence.since_ms ||
-        f->first_ms >= h->evidence.until_ms || !flow_counts(f, tells(h, f->from)))
+        f->first_ms >= h->evidence.until_ms || !flow_counts(f))
         return;
     r = &h->rules[number];
     r->hits += f->count;
@@ -303,7 +303,7 @@ void hygiene_see(void *hygiene, const struct replay_judged *j)
         return;
     r = &h->w->policy->rules[number];
     remote = world_end_of_address(h->w, &j->remote);
-    count = !flow_is_others(f) && flow_counts(f, tells(h, f->from)) ? f->count : 0;
+    count = !flow_is_others(f) && flow_counts(f) ? f->count : 0;
     h->rules[number].carried += count;
     see_end(h, r, true, out ? &local : &remote, count);
     see_end(h, r, false, out ? &remote : &local, count);

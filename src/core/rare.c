@@ -169,7 +169,7 @@ static bool is_told_best(struct rare *r, const struct flow *f)
 {
     if (flow_is_others(f))
         return !tells(r, f->from) && !tells(r, f->to);
-    return f->direction == DIRECTION_OUT || !tells(r, f->from);
+    return !(f->marks & FLOW_TWIN);
 }
 
 static text_t program_of(const struct flow *f)

@@ -211,6 +211,31 @@ def test_connections_that_both_ends_told_are_counted_once(both):
     assert "web -> db  allow 10  deny 3  would-deny 2" in c.cli("edges", "--by", "tier").stdout
 
 
+def test_what_only_the_destination_could_tell_stays_when_the_source_gets_an_agent(agent, pb, tmp_path):  # noqa: F811
+    c = agent.controller
+    db = Agent(pb, c, tmp_path, "db1")
+    db.start()
+    db.tell(at_db(count=10, rule_name="shop-db"))
+    acknowledged(db, 1)
+
+    def hits():
+        edges = c.good("GET", "/edges")["edges"]
+        rules = {r["rule"]: r["hits"] for r in c.good("GET", "/rules/use")["rules"]}
+        return {(e["from"], e["to"], e["process_of"]): e["count"] for e in edges}, rules["shop-db"]
+    assert hits() == ({("web1", "db1", "to"): 10}, 10)
+    agent.start()  # It is enrolled now, and was not then.
+    assert hits() == ({("web1", "db1", "to"): 10}, 10)
+    agent.tell(agent.flow(count=5, rule_name="shop-db"))
+    db.tell(at_db(count=5, rule_name="shop-db"))  # Told by both.
+    acknowledged(agent, 1)
+    acknowledged(db, 2)
+    told = ({("web1", "db1", "to"): 10, ("web1", "db1", "from"): 5}, 15)
+    assert hits() == told
+    c.kill(signal.SIGTERM)
+    c.start()
+    assert hits() == told
+
+
 def test_every_filter_finds_what_it_names_and_nothing_else(both):
     web, db = both
     c = web.controller

@@ -44,14 +44,9 @@ static void all_gaps_of_one_commit_are_in_the_store(void **state)
     CLEANUP(loop_freep) struct loop *loop = loop_new();
     CLEANUP(desired_freep) struct desired *desired = NULL;
     CLEANUP(past_freep) struct past *past = NULL;
-    CLEANUP(json_decrefp) json_t *enrolled = json_object();
     char path[96], name[32];
-    struct flows_options o = {.loop = loop,
-                              .store = store,
-                              .history = path,
-                              .news = nothing,
-                              .reports = nobody,
-                              .enrolled = enrolled};
+    struct flows_options o = {
+        .loop = loop, .store = store, .history = path, .news = nothing, .reports = nobody};
     struct flows *f = NULL;
     const char *what;
 

@@ -354,6 +354,7 @@ static void what_both_ends_told_is_one_hit(void **state)
     (void)state;
 
     both[1].direction = DIRECTION_IN;
+    both[1].marks |= FLOW_TWIN;
     hygiene_add(h, both, 2);
     hygiene_finish(h);
     assert_int_equal(hygiene_rules(h)[R1].hits, 10);

@@ -93,6 +93,8 @@ static struct flow random_flow(void)
         f.process = PROGRAMS + random_below(N_PROGRAMS);
     if (random_below(8) == 0)
         f.script = PROGRAMS + random_below(N_PROGRAMS);
+    if (f.origin == FLOW_AGENT && f.direction == DIRECTION_IN && random_below(2))
+        f.marks |= FLOW_TWIN;
     f.first_ms = f.last_ms = T - 20 * HALF + random_below(26 * HALF);
     return f;
 }
@@ -110,6 +112,7 @@ static void add_burst(struct flow flows[], size_t n)
         flows[i].process = PROGRAMS + (random_below(5) == 0);
         flows[i].script = 0;
         flows[i].direction = DIRECTION_OUT;
+        flows[i].marks = 0;
         flows[i].port = (uint16_t)random_below(30);
         flows[i].bytes_in = 0;
         flows[i].first_ms = flows[i].last_ms = begin + random_below(2 * HALF);
@@ -127,7 +130,7 @@ static bool is_best(const struct flow *f)
 {
     if (f->origin == FLOW_IPFIX)
         return !tells(f->from) && !tells(f->to);
-    return f->direction == DIRECTION_OUT || !tells(f->from);
+    return !(f->marks & FLOW_TWIN);
 }
 
 static text_t program(const struct flow *f)

@@ -185,43 +185,24 @@ static const char *label_of(const struct endpoint *e, const char *key)
     return "";
 }
 
-/* Those that are no longer in the inventory told of themselves while they were. */
-static void know_former_ends(struct flows_job *j, const struct inventory *inventory)
-{
-    json_t *unused;
-    const char *name;
-
-    json_object_foreach(j->f->options.enrolled, name, unused)
-    {
-        text_t text = history_find_text(j->f->history, name, strlen(name));
-
-        if (text && !inventory_endpoint(inventory, name))
-            j->ends[j->n_ends++] = (struct known_end){.text = text, .reports = true, .group = 1};
-    }
-}
-
-/* Which endpoints tell of themselves, and which group each belongs to.  Groups 0 and 1 are the
- * outside, and endpoints without the label. */
+/* Which group each endpoint belongs to.  Groups 0 and 1 are the outside, and endpoints without the
+ * label. */
 static void know_ends(struct flows_job *j, const char *by)
 {
     const struct inventory *inventory = desired_current(j->f->options.desired)->inventory;
     CLEANUP(json_decrefp) json_t *numbers = json_object();
 
     j->groups = json_pack("[s,s]", "(outside)", "(none)");
-    j->ends = xcalloc(inventory->n_endpoints + json_object_size(j->f->options.enrolled),
-                      sizeof(*j->ends));
+    j->ends = xcalloc(inventory->n_endpoints, sizeof(*j->ends));
     for (size_t i = 0; i < inventory->n_endpoints; i++) {
         const struct endpoint *e = &inventory->endpoints[i];
         text_t text = history_find_text(j->f->history, e->name, strlen(e->name));
-        const char *label = by ? label_of(e, by) : "";
+        const char *label = label_of(e, by);
 
         if (text)
-            j->ends[j->n_ends++] =
-                (struct known_end){.text = text,
-                                   .reports = j->f->options.reports(j->f->options.user, e->name),
-                                   .group = label[0] ? group_of(j, numbers, label) : 1};
+            j->ends[j->n_ends++] = (struct known_end){
+                .text = text, .group = label[0] ? group_of(j, numbers, label) : 1};
     }
-    know_former_ends(j, inventory);
     qsort(j->ends, j->n_ends, sizeof(*j->ends), by_text);
 }
 
@@ -282,7 +263,7 @@ int flows_ask(struct flows *f, const struct flows_question *q, struct flows_job 
     j->oldest_ms = state.oldest_ms;
     j->newest_ms = state.newest_ms;
     r = read_cursor(j, q->cursor);
-    if (r == 0 && (q->kind == FLOWS_EDGES || q->kind == FLOWS_RULES))
+    if (r == 0 && q->by)
         know_ends(j, q->by);
     if (r == 0 && (q->kind == FLOWS_HYGIENE || q->kind == FLOWS_RARE))
         know_rules(j, q);

@@ -21,8 +21,9 @@
  * Asking
  * ======
  * Questions are answered by a thread (worker.h) over a snapshot; its records count each connection
- * once though both ends told it (flow_counts()).  The newest FLOWS_TAIL records also wait in memory
- * in order of arrival, for those who follow.
+ * once though both ends told it (flow_counts()): a record of the destination's enforcer is marked
+ * when it comes, if the source had one, too, when that was.  The newest FLOWS_TAIL records also
+ * wait in memory in order of arrival, for those who follow.
  *
  * Rules of use: on the loop's thread. */
 #pragma once
@@ -67,7 +68,8 @@ struct flows_options {
     void (*durable)(void *user, const char *stream, uint64_t epoch, uint64_t sequence);
     void (*news)(void *user);                          /* Who waits may be answered. */
     bool (*reports)(void *user, const char *endpoint); /* Is there an agent that tells of it? */
-    json_t *enrolled; /* Object whose keys are those that ever had an agent; borrowed. */
+    /* Since when there is an agent of that name that can; Unix time in ms, UINT64_MAX: never. */
+    uint64_t (*enrolled_ms)(void *user, const char *agent);
     void *user;
 };
 

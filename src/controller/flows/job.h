@@ -14,7 +14,6 @@
 struct known_end {
     text_t text;
     uint32_t group;
-    bool reports; /* Its own enforcer tells of what it does. */
 };
 
 struct list_key { /* The order of a list: newest first. */

@@ -11,6 +11,7 @@ struct naming {
     const struct roster *roster; /* That 'names' are of. */
     uint64_t second;             /* That it was asked for. */
     text_t *names;               /* By address; UNNAMED: not asked yet. */
+    uint64_t *told_ms;           /* By address that was asked: since when an agent tells of it. */
     text_t *texts;               /* By number of the batch. */
     text_t *rules;               /* By kind. */
     text_t reporter, endpoint;
@@ -61,6 +62,7 @@ static void naming_init(struct naming *n, struct flows *f, const char *stream,
     *n = (struct naming){.f = f,
                          .batch = b,
                          .names = xcalloc(b->n_addresses, sizeof(*n->names)),
+                         .told_ms = xcalloc(b->n_addresses, sizeof(*n->told_ms)),
                          .texts = xcalloc(b->n_texts + 1, sizeof(*n->texts)),
                          .rules = xcalloc(b->n_kinds, sizeof(*n->rules)),
                          .reporter = number_of(f, stream),
@@ -76,8 +78,24 @@ static void naming_init(struct naming *n, struct flows *f, const char *stream,
 static void naming_done(struct naming *n)
 {
     free(n->names);
+    free(n->told_ms);
     free(n->texts);
     free(n->rules);
+}
+
+static uint64_t told_since_ms(const struct naming *n, const struct address *a)
+{
+    const struct flows_options *o = &n->f->options;
+    const char *agents[2];
+    uint64_t since_ms = UINT64_MAX;
+
+    roster_tellers(n->roster, a, agents);
+    for (size_t i = 0; i < ARRAY_SIZE(agents); i++) {
+        uint64_t ms = agents[i] ? o->enrolled_ms(o->user, agents[i]) : UINT64_MAX;
+
+        since_ms = ms < since_ms ? ms : since_ms;
+    }
+    return since_ms;
 }
 
 /* Whose address it was at that time; 0: outside. */
@@ -96,6 +114,7 @@ static text_t name_at(struct naming *n, uint32_t address, uint64_t time_ms)
     if (n->names[address] == UNNAMED) {
         name = roster_name(n->roster, &n->batch->addresses[address]);
         n->names[address] = name ? number_of(n->f, name) : 0;
+        n->told_ms[address] = told_since_ms(n, &n->batch->addresses[address]);
     }
     return n->names[address];
 }
@@ -146,6 +165,8 @@ static bool name_record(struct naming *n, const struct flow_record *r, uint64_t 
         local = &n->own[address_is_v4(remote)];
     to->source = out ? *local : *remote;
     to->destination = out ? *remote : *local;
+    if (!out && to->first_ms >= n->told_ms[r->remote])
+        to->marks |= FLOW_TWIN;
     to->from = out ? n->endpoint : name;
     to->to = out ? name : n->endpoint;
     return moved;

@@ -87,12 +87,10 @@ static int take(void *user, const struct flow *flows, size_t n)
 
     for (size_t i = 0; i < n; i++) {
         const struct flow *r = &flows[i];
-        const struct known_end *source = find_end(j, r->from);
         struct sum_key k;
         struct sum *s;
 
-        if (!asked_matches(&j->asked, r) || !flow_counts(r, source && source->reports) ||
-            (j->kind == FLOWS_RULES && !r->rule))
+        if (!asked_matches(&j->asked, r) || !flow_counts(r) || (j->kind == FLOWS_RULES && !r->rule))
             continue;
         k = key_of(j, r);
         s = sum_of(j, &k);

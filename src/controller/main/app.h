@@ -50,9 +50,9 @@ struct app {
     uint64_t use_revision;
     bool is_child; /* A process that answers one long question: it has no store and no history. */
     struct app_logins logins;
-    bool four_eyes;     /* Nobody applies what he himself has proposed. */
-    json_t *enrolled;   /* Endpoints whose agent has, or had, a certificate. */
-    json_t *notices;    /* The last ones, oldest first. */
+    bool four_eyes;   /* Nobody applies what he himself has proposed. */
+    json_t *enrolled; /* Endpoints whose agent has, or had, a certificate: since when (Unix ms). */
+    json_t *notices;  /* The last ones, oldest first. */
     uint64_t n_notices; /* Ever. */
     int64_t started_s;
 };

@@ -17,13 +17,14 @@ static void agent_key(const char *endpoint, char key[STORE_KEY_SIZE])
     (void)snprintf(key, STORE_KEY_SIZE, "agent/%s", endpoint);
 }
 
-/* The certificates that count: the newest, and on renewal the one before it. */
+/* The certificates that count: the newest, and on renewal the one before it; and since when there
+ * is an agent. */
 static void put_serials(struct store_transaction *t, const char *endpoint, const char *serial,
-                        const char *before)
+                        const char *before, uint64_t since_ms)
 {
     CLEANUP(json_decrefp)
-    json_t *document = json_pack("{s:s,s:s,s:I}", "serial", serial, "before", before, "issued",
-                                 (json_int_t)clock_unix_s());
+    json_t *document = json_pack("{s:s,s:s,s:I,s:I}", "serial", serial, "before", before, "issued",
+                                 (json_int_t)clock_unix_s(), "since_ms", (json_int_t)since_ms);
     CLEANUP(free_voidp) char *bytes = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
     char key[STORE_KEY_SIZE];
 
@@ -31,6 +32,14 @@ static void put_serials(struct store_transaction *t, const char *endpoint, const
     if (!bytes)
         abort(); /* Out of memory. */
     store_put(t, key, bytes, strlen(bytes));
+}
+
+static uint64_t enrolled_ms(void *user, const char *agent)
+{
+    const struct app *app = user;
+    const json_t *since = json_object_get(app->enrolled, agent);
+
+    return since ? (uint64_t)json_integer_value(since) : UINT64_MAX;
 }
 
 static int enroll(void *user, const char *token, const char *csr, char **ret_chain, char **ret_ca,
@@ -41,6 +50,7 @@ static int enroll(void *user, const char *token, const char *csr, char **ret_cha
     CLEANUP(buf_done) struct buf chain = BUF_INIT;
     char id[TOKEN_ID_SIZE], serial[TLS_SERIAL_SIZE], object[PROGRAM_NAME_SIZE + 16], detail[64];
     struct audit_entry entry = {.action = "agent.enroll", .object = object, .detail = detail};
+    uint64_t since_ms;
     int r = token_use(app->store, t, token, clock_unix_s(), ret_endpoint, id, ret_why);
 
     if (r < 0)
@@ -52,7 +62,10 @@ static int enroll(void *user, const char *token, const char *csr, char **ret_cha
     (void)snprintf(object, sizeof(object), "agent %s", ret_endpoint);
     (void)snprintf(detail, sizeof(detail), "certificate %s", serial);
     entry.actor = object;
-    put_serials(t, ret_endpoint, serial, "");
+    since_ms = enrolled_ms(app, ret_endpoint);
+    if (since_ms == UINT64_MAX)
+        since_ms = clock_unix_ms();
+    put_serials(t, ret_endpoint, serial, "", since_ms);
     *ret_why = "the store does not take it";
     r = audit_add(app->store, t, &entry);
     if (r == 0)
@@ -61,7 +74,7 @@ static int enroll(void *user, const char *token, const char *csr, char **ret_cha
         return r;
     *ret_chain = buf_take(&chain);
     *ret_ca = xstrdup(ca_pem(app->ca));
-    (void)json_object_set_new(app->enrolled, ret_endpoint, json_true());
+    (void)json_object_set_new(app->enrolled, ret_endpoint, json_integer((json_int_t)since_ms));
     return 0;
 }
 
@@ -91,7 +104,7 @@ static int renew(void *user, const char *endpoint, const char *csr, char **ret_c
     (void)snprintf(object, sizeof(object), "agent %s", endpoint);
     (void)snprintf(detail, sizeof(detail), "certificate %s", serial);
     entry.actor = object;
-    put_serials(t, endpoint, serial, json_text(document, "serial"));
+    put_serials(t, endpoint, serial, json_text(document, "serial"), enrolled_ms(app, endpoint));
     r = audit_add(app->store, t, &entry);
     if (r == 0)
         r = store_commit(app->store, t, NULL);
@@ -145,21 +158,16 @@ static void flows_have_news(void *user)
         server_wake(app->server);
 }
 
-static bool is_enrolled(const struct app *app, const char *endpoint)
-{
-    return json_object_get(app->enrolled, endpoint) != NULL;
-}
-
 /* An agent on it, or outside of it. */
 static bool tells_of_itself(void *user, const char *endpoint)
 {
-    const struct app *app = user;
+    struct app *app = user;
     const struct endpoint *e =
         inventory_endpoint(desired_current(app->desired)->inventory, endpoint);
 
-    return e &&
-           (((e->enforcers & ENFORCER_HOST) && is_enrolled(app, e->name)) ||
-            ((e->enforcers & ENFORCER_EDGE) && e->edge && is_enrolled(app, e->edge->agent.name)));
+    return e && (((e->enforcers & ENFORCER_HOST) && enrolled_ms(app, e->name) != UINT64_MAX) ||
+                 ((e->enforcers & ENFORCER_EDGE) && e->edge &&
+                  enrolled_ms(app, e->edge->agent.name) != UINT64_MAX));
 }
 
 struct flows_options app_flows_options(struct app *app)
@@ -170,6 +178,7 @@ struct flows_options app_flows_options(struct app *app)
                                   .durable = flows_are_durable,
                                   .news = flows_have_news,
                                   .reports = tells_of_itself,
+                                  .enrolled_ms = enrolled_ms,
                                   .user = app};
 }
 

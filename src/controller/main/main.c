@@ -209,7 +209,15 @@ static size_t lifeline_of(const struct config *c, struct program_lifeline lines[
     return n;
 }
 
-/* Whose agents tell of them. */
+static void know_agent(struct app *app, const struct store_item *item, const char *name)
+{
+    CLEANUP(json_decrefp) json_t *document = json_loadb(item->data, item->size, 0, NULL);
+    json_int_t since_ms = json_integer_value(json_object_get(document, "since_ms"));
+
+    (void)json_object_set_new(app->enrolled, name, json_integer(since_ms));
+}
+
+/* Whose agents tell of them, and since when. */
 static int know_enrolled(struct app *app)
 {
     static const char prefix[] = "agent/";
@@ -226,8 +234,7 @@ static int know_enrolled(struct app *app)
             return fail("store", r);
         n = list.n;
         for (size_t i = 0; i < n; i++)
-            (void)json_object_set_new(app->enrolled, list.items[i].key + sizeof(prefix) - 1,
-                                      json_true());
+            know_agent(app, &list.items[i], list.items[i].key + sizeof(prefix) - 1);
         if (n)
             (void)snprintf(after, sizeof(after), "%s", list.items[n - 1].key);
         store_list_done(&list);
@@ -245,7 +252,6 @@ static int open_flows(struct daemon *d)
     if (r < 0)
         return r;
     (void)snprintf(folder, sizeof(folder), "%s/history", d->config.state_dir);
-    o.enrolled = d->app.enrolled;
     o.loop = d->loop;
     o.history = d->config.history[0] ? d->config.history : folder;
     if (strncmp(o.history, "clickhouse:", 11) == 0 && !strchr(o.history, '#')) {
