@@ -113,7 +113,7 @@ __noinline int add_flow(const struct frame *f, __u32 number, __u32 len)
     if (take_place(number))
         return full(s->key.protocol);
     first.active = s->d.active;
-    first.last_ns = bpf_ktime_get_coarse_ns();
+    first.last_ns = s->now;
     first.bytes[s->c.direction & 1] = len;
     first.packets[s->c.direction & 1] = 1;
     first.identity = s->d.identity;
@@ -127,7 +127,7 @@ __noinline int add_flow(const struct frame *f, __u32 number, __u32 len)
     first.expect = f->tcp.sequence + 1;
     first.reads = key_reads(s);
     begin_ends(&first, f, s->c.direction);
-    book(&s->due, &first, first.last_ns);
+    book(&s->due, &first, s->now);
     if (bpf_map_update_elem(&edge_flows, &s->key, &first, BPF_NOEXIST)) {
         give_place(number, first.epoch, EDGE_HALF);
         /* Perhaps another processor was faster with the same packet's twin. */
@@ -334,7 +334,7 @@ __noinline int begin_flow(struct __sk_buff *skb, const struct frame *f, struct e
         flow->expect = f->tcp.sequence + 1;
         flow->reads = key_reads(s);
         begin_ends(flow, f, direction);
-        add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
+        add_bytes(flow, direction, skb->len, s->now);
     } else {
         reason = add_flow(f, number, skb->len);
         if (reason != EDGE_PASS) {
@@ -367,6 +367,7 @@ __noinline int judge_other_way(const struct frame *f, __u32 number, __u32 direct
 __noinline int go_on(struct __sk_buff *skb, const struct frame *f, struct edge_flow *flow,
                      __u32 number, __u32 direction)
 {
+    const struct scratch *s;
     __u32 step;
 
     if (!f || !flow)
@@ -389,7 +390,9 @@ __noinline int go_on(struct __sk_buff *skb, const struct frame *f, struct edge_f
     }
     if (!f->more)
         keep_ends(flow, f, direction);
-    add_bytes(flow, direction, skb->len, bpf_ktime_get_coarse_ns());
+    s = get_scratch(); /* Not before: the stack is full (Linux 6.1). */
+    if (s)
+        add_bytes(flow, direction, skb->len, s->now);
     return EDGE_PASS;
 }
 
@@ -398,7 +401,6 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
                          __u32 direction)
 {
     const struct edge_port *port = get_port(number);
-    __u64 now = bpf_ktime_get_coarse_ns();
     struct scratch *s = get_scratch();
     struct edge_flow *flow;
 
@@ -406,9 +408,10 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
         return EDGE_NO_PORT;
     if (f->p.protocol == IPPROTO_TCP && !flags_are_sane(f->p.tcp_flags))
         return EDGE_TCP_FLAGS;
+    s->now = bpf_ktime_get_coarse_ns();
     frame_key(&s->key, f, number, direction);
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
-    if (!flow || idle_ns(flow, now) >= idle_limit(flow, f->p.protocol)) {
+    if (!flow || idle_ns(flow, s->now) >= idle_limit(flow, f->p.protocol)) {
         /* Perhaps over, though nobody has looked yet. */
         if (f->p.protocol == IPPROTO_TCP &&
             (f->p.tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
@@ -422,7 +425,7 @@ __noinline int pass_flow(struct __sk_buff *skb, const struct frame *f, __u32 num
     if (flow->verdict == ABI_DENY)
         return EDGE_DENIED;
     if (!flow->due_ns)
-        book(&s->due, flow, now);
+        book(&s->due, flow, s->now);
     return go_on(skb, f, flow, number, direction);
 }
 
@@ -452,7 +455,6 @@ __noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 nu
                           __u32 direction)
 {
     const struct edge_port *port = get_port(number);
-    __u64 now = bpf_ktime_get_coarse_ns();
     struct scratch *s = get_scratch();
     struct edge_flow *flow;
     __u8 protocol;
@@ -460,16 +462,17 @@ __noinline int pass_known(struct __sk_buff *skb, const struct frame *f, __u32 nu
     if (!f || !port || !s || f->p.fragment || f->more || !may_be_known(&f->p))
         return NOT_KNOWN;
     protocol = f->p.protocol;
+    s->now = bpf_ktime_get_coarse_ns();
     flow_key(&s->key, &f->p, number, direction);
     flow = bpf_map_lookup_elem(&edge_flows, &s->key);
     if (!flow || flow->active != port->active || flow->verdict == ABI_DENY || !flow->due_ns ||
-        idle_ns(flow, now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
+        idle_ns(flow, s->now) >= idle_limit(flow, protocol) || !same_ends(flow, f, direction))
         return NOT_KNOWN;
     if (protocol == IPPROTO_TCP && !moves_nothing(flow, &f->p))
         return go_on(skb, f, flow, number, direction);
     if (protocol == IPPROTO_UDP && direction != flow->direction)
         become_whole(number, flow);
-    add_bytes(flow, direction, skb->len, now);
+    add_bytes(flow, direction, skb->len, s->now);
     return EDGE_PASS;
 }
 

@@ -28,6 +28,7 @@ struct scratch {
         struct edge_flow_key key;
         struct edge_due due; /* Begins with it. */
     };
+    __u64 now;      /* CLOCK_MONOTONIC, coarse: when the frame's flow was looked up. */
     __u32 function; /* Asked for; 0: none. */
     struct connection c;
     struct decision d;
@@ -111,7 +112,8 @@ static __always_inline __u64 lazily(void)
     return wake_when_filling(bpf_ringbuf_query(&edge_events, BPF_RB_AVAIL_DATA), EVENTS_SIZE);
 }
 
-static __always_inline void fill_event(struct edge_event *e, __u32 number, const struct scratch *s)
+static __always_inline void fill_event(struct edge_event *e, __u32 number, const struct scratch *s,
+                                       __u64 now)
 {
     const struct connection *c = &s->c;
     const struct decision *d = &s->d;
@@ -120,7 +122,7 @@ static __always_inline void fill_event(struct edge_event *e, __u32 number, const
     e->kind = ABI_EVENT_FLOW;
     e->number = number;
     e->count = 1;
-    e->time_ns = bpf_ktime_get_ns();
+    e->time_ns = now;
     e->active = d->active;
     e->remote = c->remote;
     e->local = s->key.local;
@@ -179,7 +181,7 @@ __noinline int report_denial(__u32 number)
             first_denial(number, &key, &s->d, now, n);
         return 0;
     }
-    fill_event(e, number, s);
+    fill_event(e, number, s, now);
     e->count = n;
     bpf_ringbuf_submit(e, BPF_RB_FORCE_WAKEUP);
     if (seen)
@@ -203,7 +205,7 @@ __noinline int report_flow(__u32 number)
         count(number, EDGE_COUNT_LOST_FLOW);
         return 0;
     }
-    fill_event(e, number, s);
+    fill_event(e, number, s, s->now);
     bpf_ringbuf_submit(e, lazily());
     return 0;
 }
