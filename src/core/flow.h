@@ -35,7 +35,7 @@ enum flow_mark {                     /* Bits, kept on disk: only ever added. */
                  FLOW_GUESSED = 2,   /* Which end is the client was not told: by the ports. */
                  FLOW_ESTIMATED = 4, /* Counts or bytes stand for samples. */
                  FLOW_RETIMED = 8,   /* Its time was not believed. */
-                 FLOW_TWIN = 16,     /* Of the destination's enforcer: the source's tells, too. */
+                 FLOW_TWIN = 16,     /* Another enforcer, who knows more, tells of it, too. */
                  FLOW_MARKS_OF_OTHERS = FLOW_GUESSED | FLOW_ESTIMATED | FLOW_RETIMED,
                  FLOW_MARKS_ALL = 31,
 };
@@ -101,8 +101,9 @@ static inline const char *flow_word_name(enum flow_word word)
 }
 
 /* Is it this record that counts, or another reporter's about the same connections?  The source's
- * does, where it had an enforcer that reports by then; a denial always does, since only who denies
- * knows of it, or the destination denies what the source had let pass. */
+ * does, where it had an enforcer that reports by then, and of an agent and the edge before it the
+ * agent's, who knows programs; a denial always does, since only who denies knows of it, or the
+ * destination denies what the source had let pass. */
 static inline bool flow_counts(const struct flow *f)
 {
     return !(f->marks & FLOW_TWIN) || f->verdict == VERDICT_DENY;

@@ -11,7 +11,7 @@ import time
 import pytest
 import flow_columns
 from flow_columns import MINUTE, mapped
-from test_controller import (BUILD, INVENTORY, PATIENCE_S, POLICY, Agent, agent, controller, pb,  # noqa: F401
+from test_controller import (BUILD, EDGE, INVENTORY, PATIENCE_S, POLICY, Agent, agent, controller, pb,  # noqa: F401
                              tmp_path, until)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts a daemon that drops root")
@@ -234,6 +234,34 @@ def test_what_only_the_destination_could_tell_stays_when_the_source_gets_an_agen
     c.kill(signal.SIGTERM)
     c.start()
     assert hits() == told
+
+
+def test_of_an_agent_and_the_edge_before_it_the_agent_counts_while_it_is_there(agent, pb, tmp_path):  # noqa: F811
+    c = agent.controller
+    assert c.apply(None, EDGE)[0] == 200  # db1 is guarded by web1, too.
+    assert agent.enrol()[0] == "enrolled"
+    edge, db = Agent(pb, c, tmp_path, "web1"), Agent(pb, c, tmp_path, "db1")
+    edge.connect().hello(guards="db1")
+    edge.acknowledge(edge.expect("snapshot").program.revision)
+    stranger = {"remote": mapped("203.0.113.9"), "rule_name": "shop-db"}
+
+    def counts():
+        return {(e["process_of"], e["process"]): e["count"] for e in c.good("GET", "/edges")["edges"]}
+
+    def from_outside(count, sequence):
+        edge.tell(at_db(**stranger, count=count) | {"process": ""}, endpoint="db1")
+        acknowledged(edge, sequence)
+    from_outside(3, 1)
+    assert counts() == {("to", ""): 3}
+    db.start()
+    from_outside(4, 2)
+    db.tell(at_db(**stranger, count=4))
+    acknowledged(db, 1)
+    assert counts() == {("to", ""): 3, ("to", "/usr/bin/postgres"): 4}
+    db.sock.close()  # Whoever owns the box ends its agent.
+    until(lambda: c.enforcer("db1")["state"] == "INACTIVE")
+    from_outside(5, 3)
+    assert counts() == {("to", ""): 8, ("to", "/usr/bin/postgres"): 4}
 
 
 def test_every_filter_finds_what_it_names_and_nothing_else(both):

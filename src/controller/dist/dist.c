@@ -178,6 +178,11 @@ struct session *dist_live_session(struct dist *d, const char *endpoint, bool gua
     return s;
 }
 
+bool dist_has_agent(struct dist *d, const char *endpoint)
+{
+    return dist_live_session(d, endpoint, false);
+}
+
 /* Leaves with what is said next. */
 static void give_ticket(struct session *s)
 {

@@ -97,5 +97,8 @@ enum { DIST_STREAM_SIZE = 2 * PROGRAM_NAME_SIZE }; /* "pc1", or "edge1/plc": age
 /* Tells who counts there that his batches up to this one are on the disk, if he is connected. */
 void dist_acknowledge_flows(struct dist *d, const char *stream, uint64_t epoch, uint64_t sequence);
 
+/* Is the endpoint's own agent connected? */
+bool dist_has_agent(struct dist *d, const char *endpoint);
+
 /* Sends a control message.  -ENOENT: not connected.  -EINVAL: count out of range, unknown verb. */
 int dist_control(struct dist *d, const char *target, uint32_t verb, uint32_t count);

@@ -70,6 +70,8 @@ struct flows_options {
     bool (*reports)(void *user, const char *endpoint); /* Is there an agent that tells of it? */
     /* Since when there is an agent of that name that can; Unix time in ms, UINT64_MAX: never. */
     uint64_t (*enrolled_ms)(void *user, const char *agent);
+    /* Is the endpoint's own agent connected now?  What an edge tells of it is told twice then. */
+    bool (*has_agent)(void *user, const char *endpoint);
     void *user;
 };
 

@@ -17,6 +17,7 @@ struct naming {
     text_t reporter, endpoint;
     struct address own[2]; /* The endpoint's, of each family; zeroes: none. */
     uint8_t origin;
+    bool is_twin; /* All of it: the endpoint's own agent tells, too. */
 };
 
 #define UNNAMED UINT32_MAX
@@ -68,6 +69,7 @@ static void naming_init(struct naming *n, struct flows *f, const char *stream,
                          .reporter = number_of(f, stream),
                          .endpoint = number_of(f, told->endpoint),
                          .origin = strchr(stream, '/') ? FLOW_EDGE : FLOW_AGENT};
+    n->is_twin = n->origin == FLOW_EDGE && f->options.has_agent(f->options.user, told->endpoint);
     for (uint32_t i = 1; i <= b->n_texts; i++)
         n->texts[i] = number_of(f, flow_batch_text(b, i));
     for (size_t i = 0; i < b->n_kinds; i++)
@@ -165,7 +167,7 @@ static bool name_record(struct naming *n, const struct flow_record *r, uint64_t 
         local = &n->own[address_is_v4(remote)];
     to->source = out ? *local : *remote;
     to->destination = out ? *remote : *local;
-    if (!out && to->first_ms >= n->told_ms[r->remote])
+    if (n->is_twin || (!out && to->first_ms >= n->told_ms[r->remote]))
         to->marks |= FLOW_TWIN;
     to->from = out ? n->endpoint : name;
     to->to = out ? name : n->endpoint;

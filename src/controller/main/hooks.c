@@ -170,6 +170,13 @@ static bool tells_of_itself(void *user, const char *endpoint)
                   enrolled_ms(app, e->edge->agent.name) != UINT64_MAX));
 }
 
+static bool has_agent(void *user, const char *endpoint)
+{
+    const struct app *app = user;
+
+    return app->dist && dist_has_agent(app->dist, endpoint);
+}
+
 struct flows_options app_flows_options(struct app *app)
 {
     return (struct flows_options){.store = app->store,
@@ -179,6 +186,7 @@ struct flows_options app_flows_options(struct app *app)
                                   .news = flows_have_news,
                                   .reports = tells_of_itself,
                                   .enrolled_ms = enrolled_ms,
+                                  .has_agent = has_agent,
                                   .user = app};
 }
 
