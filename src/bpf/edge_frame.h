@@ -82,10 +82,10 @@ static __always_inline int is_control_mac(const __u8 m[6])
 #define READ(skb, at, to)                                                                          \
     ({                                                                                             \
         __u32 at_ = (at)&MAX_PACKET_OFFSET;                                                        \
-        const void *from_ = (const void *)(long)(skb)->data + at_;                                 \
+        const char *from_ = (const char *)(long)(skb)->data + at_;                                 \
         int r_ = 0;                                                                                \
                                                                                                    \
-        if (from_ + sizeof(*(to)) <= (const void *)(long)(skb)->data_end)                          \
+        if (from_ + sizeof(*(to)) <= (const char *)(long)(skb)->data_end)                          \
             *(to) = *(const typeof(*(to)) *)from_;                                                 \
         else                                                                                       \
             r_ = bpf_skb_load_bytes(skb, at_, to, sizeof(*(to)));                                  \
