@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/table.h"
+#include "core/edge_view.h"
 
 enum { HOUR_MS = 3600000, DAY_MS = 24 * HOUR_MS, BUSY = 100, SOME = 3 };
 
@@ -70,12 +71,17 @@ static bool is_blind(const struct flow *f)
     return f->origin > FLOW_EDGE;
 }
 
+static bool is_of_edge(const struct flow *f)
+{
+    return f->origin == FLOW_EDGE;
+}
+
 /* What must agree.  An address counts only where no name stands for it. */
 struct key {
     struct address source, destination;
     text_t from, to, process, script, user, rule;
     uint16_t port;
-    uint8_t protocol, direction, verdict, layer, blind, pad;
+    uint8_t protocol, direction, verdict, layer, blind, edge;
 };
 _Static_assert(sizeof(struct key) == 32 + 24 + 8, "no hidden padding");
 
@@ -100,6 +106,7 @@ static struct key key_of(const struct flow *f)
     k.verdict = f->verdict;
     k.layer = f->layer;
     k.blind = is_blind(f);
+    k.edge = is_of_edge(f);
     return k;
 }
 
@@ -453,26 +460,51 @@ static void judge_one(struct replay *r, const struct program *p, const struct co
     to->likely = likely_of(to->reasons);
 }
 
+/* Of one identity: what its agents and what the edges before it judge by. */
+struct judges {
+    struct program *host, *edge; /* NULL: not asked for yet. */
+    identity_t identity;
+};
+
+static void judges_done(struct judges *j)
+{
+    program_free(j->host);
+    program_free(j->edge);
+    *j = (struct judges){.host = NULL};
+}
+
+static int judges_of(struct judges *j, const struct replay *r, const struct endpoint *e,
+                     const char **ret_what)
+{
+    identity_t identity = compiled_identity(r->candidate, e->name);
+    int error;
+
+    if (j->host && identity == j->identity)
+        return 0;
+    judges_done(j);
+    error = compiled_program(r->candidate, e->name, &j->host, ret_what);
+    if (error < 0)
+        return error;
+    j->identity = identity;
+    for (size_t k = 0; k < j->host->n_addresses; k++)
+        j->host->addresses[k].self = false;
+    return 0;
+}
+
 static int judge_all(struct replay *r, const uint32_t order[], size_t n, const char **ret_what)
 {
-    CLEANUP(program_freep) struct program *p = NULL;
-    identity_t identity = 0;
+    CLEANUP(judges_done) struct judges j = {.host = NULL};
 
     for (size_t i = 0; i < n; i++) {
         const struct connection *c = &r->connections[order[i]];
         const struct endpoint *e = &r->inventory->endpoints[c->local];
+        int error = judges_of(&j, r, e, ret_what);
+        struct program *p = j.host;
 
-        if (!p || compiled_identity(r->candidate, e->name) != identity) {
-            int error;
-
-            program_free(TAKE_PTR(p));
-            error = compiled_program(r->candidate, e->name, &p, ret_what);
-            if (error < 0)
-                return error;
-            identity = compiled_identity(r->candidate, e->name);
-            for (size_t k = 0; k < p->n_addresses; k++)
-                p->addresses[k].self = false;
-        }
+        if (error < 0)
+            return error;
+        if (is_of_edge(&c->flow))
+            p = j.edge = j.edge ? j.edge : edge_view(j.host);
         p->trust = e->trust;
         set_self(p, e, true);
         judge_one(r, p, c);
@@ -490,10 +522,12 @@ static int by_pair(const void *a, const void *b)
 
     c = c ? c : compare_source(&x->flow, &y->flow);
     c = c ? c : compare_service(&x->flow, &y->flow);
-    return c ? c : compare_u64(x->flow.direction, y->flow.direction);
+    c = c ? c : compare_u64(x->flow.direction, y->flow.direction);
+    return c ? c : compare_u64(is_of_edge(&x->flow), is_of_edge(&y->flow));
 }
 
-/* What both ends told is one change: that of the source, who knows the program. */
+/* What both ends told is one change: that of the source, who knows the program; and so is what an
+ * agent and the edge before it told. */
 static void drop_second_ends(struct replay *r)
 {
     size_t kept = 0;
@@ -502,9 +536,10 @@ static void drop_second_ends(struct replay *r)
     for (size_t i = 0; i < r->n_changes; i++) {
         const struct replay_change *x = &r->changes[i], *last = &r->changes[kept - !!kept];
 
-        if (kept && last->kind == x->kind && last->flow.direction == DIRECTION_OUT &&
-            x->flow.direction == DIRECTION_IN && compare_source(&last->flow, &x->flow) == 0 &&
-            compare_service(&last->flow, &x->flow) == 0)
+        if (kept && last->kind == x->kind && compare_source(&last->flow, &x->flow) == 0 &&
+            compare_service(&last->flow, &x->flow) == 0 &&
+            (last->flow.direction != x->flow.direction ||
+             (is_of_edge(&x->flow) && !is_of_edge(&last->flow))))
             continue;
         r->changes[kept++] = *x;
     }

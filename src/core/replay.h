@@ -11,7 +11,8 @@
  *
  * A connection of which both ends told is one change, not two, when they agree on it.  Network
  * gear and files of flow logs tell no program and no user; their records are judged at the
- * source's end as an unknown program, and marked so ('is_blind').
+ * source's end as an unknown program, and marked so ('is_blind').  What an edge told is judged by
+ * the program's view for edges (core/edge_view.h).
  *
  * How likely a change hurts
  * =========================
