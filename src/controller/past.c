@@ -23,8 +23,7 @@ struct roster {
     struct arena *arena; /* Of the names. */
     struct named_address {
         struct address address;
-        const char *name;
-        const char *tellers[2];
+        struct roster_end end;
     } * addresses;
     size_t n, room;
     struct table index; /* Of 'addresses'. */
@@ -170,11 +169,10 @@ static bool is_address(const void *context, uint32_t number, const void *key)
     return address_compare(&r->addresses[number].address, key) == 0;
 }
 
-static void roster_add(struct roster *r, const struct address *a, const struct named_address *as)
+static void roster_add(struct roster *r, const struct address *a, const struct roster_end *end)
 {
     GROW(r->addresses, r->n, r->room);
-    r->addresses[r->n] = *as;
-    r->addresses[r->n].address = *a;
+    r->addresses[r->n] = (struct named_address){*a, *end};
     table_add(&r->index, table_hash(a, sizeof(*a), 0), (uint32_t)r->n++);
 }
 
@@ -191,15 +189,15 @@ static struct roster *roster_new(uint64_t version, const struct inventory *inven
     r->arena = arena_new();
     for (size_t i = 0; inventory && i < inventory->n_endpoints; i++) {
         const struct endpoint *e = &inventory->endpoints[i];
-        struct named_address as = {.name = keep(r, e->name)};
+        struct roster_end end = {.name = keep(r, e->name)};
 
         if (e->enforcers & ENFORCER_HOST)
-            as.tellers[0] = as.name;
+            end.tellers[0] = end.name;
         if ((e->enforcers & ENFORCER_EDGE) && e->edge)
-            as.tellers[1] = keep(r, e->edge->agent.name);
+            end.tellers[1] = keep(r, e->edge->agent.name);
         for (size_t k = 0; k < e->n_addresses; k++)
-            if (!roster_name(r, &e->addresses[k]))
-                roster_add(r, &e->addresses[k], &as);
+            if (!roster_find(r, &e->addresses[k]))
+                roster_add(r, &e->addresses[k], &end);
     }
     return r;
 }
@@ -244,19 +242,18 @@ const struct roster *past_roster(struct past *p, int64_t at_s)
     return p->rosters[oldest];
 }
 
-const char *roster_name(const struct roster *r, const struct address *a)
+const struct roster_end *roster_find(const struct roster *r, const struct address *a)
 {
     uint32_t n = table_find(&r->index, table_hash(a, sizeof(*a), 0), is_address, r, a);
 
-    return n == TABLE_NONE ? NULL : r->addresses[n].name;
+    return n == TABLE_NONE ? NULL : &r->addresses[n].end;
 }
 
-void roster_tellers(const struct roster *r, const struct address *a, const char *ret_agents[2])
+const char *roster_name(const struct roster *r, const struct address *a)
 {
-    uint32_t n = table_find(&r->index, table_hash(a, sizeof(*a), 0), is_address, r, a);
+    const struct roster_end *end = roster_find(r, a);
 
-    for (size_t i = 0; i < 2; i++)
-        ret_agents[i] = n == TABLE_NONE ? NULL : r->addresses[n].tellers[i];
+    return end ? end->name : NULL;
 }
 
 uint64_t roster_version(const struct roster *r)

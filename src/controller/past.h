@@ -50,11 +50,17 @@ struct roster; /* Of one version of the inventory. */
  * inventory, that one, and where it cannot be read or there is none, an empty one. */
 const struct roster *past_roster(struct past *p, int64_t at_s);
 
-/* The endpoint's name, or NULL: outside, or unknown then.  Borrowed from the roster. */
-const char *roster_name(const struct roster *r, const struct address *a);
+struct roster_end { /* An endpoint. */
+    const char *name;
+    /* The agents that tell of its connections when they are enrolled: its own, and that of the edge
+     * before it; NULL: it has none. */
+    const char *tellers[2];
+};
 
-/* The agents that tell of its connections when they are enrolled: its own, and that of the edge
- * before it; NULL: it has none.  Both NULL of a stranger. */
-void roster_tellers(const struct roster *r, const struct address *a, const char *ret_agents[2]);
+/* Whose address it was; NULL: outside, or unknown then.  Borrowed from the roster. */
+const struct roster_end *roster_find(const struct roster *r, const struct address *a);
+
+/* Its name, or NULL. */
+const char *roster_name(const struct roster *r, const struct address *a);
 
 uint64_t roster_version(const struct roster *r); /* Of the inventory. */

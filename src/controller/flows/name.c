@@ -85,15 +85,12 @@ static void naming_done(struct naming *n)
     free(n->rules);
 }
 
-static uint64_t told_since_ms(const struct naming *n, const struct address *a)
+static uint64_t told_since_ms(const struct flows_options *o, const struct roster_end *end)
 {
-    const struct flows_options *o = &n->f->options;
-    const char *agents[2];
     uint64_t since_ms = UINT64_MAX;
 
-    roster_tellers(n->roster, a, agents);
-    for (size_t i = 0; i < ARRAY_SIZE(agents); i++) {
-        uint64_t ms = agents[i] ? o->enrolled_ms(o->user, agents[i]) : UINT64_MAX;
+    for (size_t i = 0; end && i < ARRAY_SIZE(end->tellers); i++) {
+        uint64_t ms = end->tellers[i] ? o->enrolled_ms(o->user, end->tellers[i]) : UINT64_MAX;
 
         since_ms = ms < since_ms ? ms : since_ms;
     }
@@ -103,8 +100,6 @@ static uint64_t told_since_ms(const struct naming *n, const struct address *a)
 /* Whose address it was at that time; 0: outside. */
 static text_t name_at(struct naming *n, uint32_t address, uint64_t time_ms)
 {
-    const char *name;
-
     if (!n->roster || time_ms / 1000 != n->second) {
         const struct roster *r = past_roster(n->f->past, (int64_t)(time_ms / 1000));
 
@@ -114,9 +109,10 @@ static text_t name_at(struct naming *n, uint32_t address, uint64_t time_ms)
         n->roster = r;
     }
     if (n->names[address] == UNNAMED) {
-        name = roster_name(n->roster, &n->batch->addresses[address]);
-        n->names[address] = name ? number_of(n->f, name) : 0;
-        n->told_ms[address] = told_since_ms(n, &n->batch->addresses[address]);
+        const struct roster_end *end = roster_find(n->roster, &n->batch->addresses[address]);
+
+        n->names[address] = end ? number_of(n->f, end->name) : 0;
+        n->told_ms[address] = told_since_ms(&n->f->options, end);
     }
     return n->names[address];
 }

@@ -85,6 +85,7 @@ static void *work(void *hand)
     (void)pthread_mutex_unlock(&w->lock);
     return NULL;
 }
+
 /* Those aside that have ended; or all, for whose end it waits. */
 static void join_ended(struct worker *w, bool all)
 {
